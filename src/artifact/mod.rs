@@ -1,0 +1,1 @@
+//! What flows between stages: typed artifacts and their files.

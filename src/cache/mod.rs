@@ -1,0 +1,1 @@
+//! Bytes: blobs, records, index. Knows no tensors, no tables, no pipeline.

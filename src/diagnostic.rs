@@ -1,0 +1,1 @@
+//! A fault with its place in the text.

@@ -1,0 +1,256 @@
+//! Content digests (BLAKE3), keys, and the canonical JSON that keys are taken over.
+//!
+//! Everything the cache trusts goes through here: a file's digest, a tree's
+//! digest (that of its sorted listing), a manifest's key. Holds no paths.
+use std::{
+    collections::BTreeMap,
+    fmt, fs,
+    io::{self, Read},
+    path::Path,
+    str::FromStr,
+};
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+use serde_json::Value;
+
+/// Bytes read at once while hashing; large enough that the read call does not show.
+const CHUNK: usize = 1 << 20;
+
+/// The BLAKE3 digest of some bytes; shown as 64 hexadecimal digits.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Digest([u8; 32]);
+
+impl Digest {
+    pub fn of(bytes: &[u8]) -> Digest {
+        Digest(*blake3::hash(bytes).as_bytes())
+    }
+
+    /// The digest of a value's canonical JSON.
+    pub fn of_json(value: &Value) -> Digest {
+        Digest::of(canonical(value).as_bytes())
+    }
+
+    /// The first 12 hexadecimal digits, for people.
+    pub fn short(&self) -> String {
+        self.to_string()[..12].to_owned()
+    }
+
+    pub fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl fmt::Display for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(blake3::Hash::from_bytes(self.0).to_hex().as_str())
+    }
+}
+
+impl fmt::Debug for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Digest({self})")
+    }
+}
+
+/// A text that is not 64 lower-case hexadecimal digits.
+#[derive(Debug, PartialEq, Eq)]
+pub struct NotADigest(String);
+
+impl fmt::Display for NotADigest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}` is not a digest (64 hexadecimal digits)", self.0)
+    }
+}
+
+impl std::error::Error for NotADigest {}
+
+impl FromStr for Digest {
+    type Err = NotADigest;
+
+    fn from_str(text: &str) -> Result<Digest, NotADigest> {
+        blake3::Hash::from_hex(text)
+            .map(|hash| Digest(*hash.as_bytes()))
+            .map_err(|_| NotADigest(text.to_owned()))
+    }
+}
+
+impl Serialize for Digest {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Digest {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Digest, D::Error> {
+        String::deserialize(deserializer)?
+            .parse()
+            .map_err(D::Error::custom)
+    }
+}
+
+/// The digest of a manifest: what a result is filed under.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Key(pub Digest);
+
+impl Key {
+    pub fn of(manifest: &Value) -> Key {
+        Key(Digest::of_json(manifest))
+    }
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Key({self})")
+    }
+}
+
+/// JSON with sorted keys, no blanks, and floats in shortest round-trip form.
+///
+/// Sorting is explicit, since a dependency may switch `serde_json` to
+/// insertion order by feature unification.
+pub fn canonical(value: &Value) -> String {
+    let mut out = String::new();
+    write_canonical(value, &mut out);
+    out
+}
+
+fn write_canonical(value: &Value, out: &mut String) {
+    match value {
+        Value::Object(map) => {
+            let sorted: BTreeMap<&String, &Value> = map.iter().collect();
+            out.push('{');
+            for (i, (name, item)) in sorted.into_iter().enumerate() {
+                if i > 0 {
+                    out.push(',');
+                }
+                out.push_str(&Value::String(name.clone()).to_string());
+                out.push(':');
+                write_canonical(item, out);
+            }
+            out.push('}');
+        }
+        Value::Array(items) => {
+            out.push('[');
+            for (i, item) in items.iter().enumerate() {
+                if i > 0 {
+                    out.push(',');
+                }
+                write_canonical(item, out);
+            }
+            out.push(']');
+        }
+        scalar => out.push_str(&scalar.to_string()),
+    }
+}
+
+/// Hashes bytes as they pass, for writers that must store what they hash.
+#[derive(Default)]
+pub struct Hashing {
+    hasher: blake3::Hasher,
+    size: u64,
+}
+
+impl Hashing {
+    pub fn update(&mut self, bytes: &[u8]) {
+        self.hasher.update(bytes);
+        self.size += bytes.len() as u64;
+    }
+
+    pub fn finish(self) -> (Digest, u64) {
+        (Digest(*self.hasher.finalize().as_bytes()), self.size)
+    }
+}
+
+/// The digest and size of everything a reader gives.
+pub fn of_reader(mut reader: impl Read) -> io::Result<(Digest, u64)> {
+    let mut hashing = Hashing::default();
+    let mut buffer = vec![0; CHUNK];
+    loop {
+        match reader.read(&mut buffer) {
+            Ok(0) => return Ok(hashing.finish()),
+            Ok(n) => hashing.update(&buffer[..n]),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// The digest and size of a file's bytes.
+pub fn of_file(path: &Path) -> io::Result<(Digest, u64)> {
+    of_reader(fs::File::open(path)?)
+}
+
+/// One file of a tree.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TreeEntry {
+    pub digest: Digest,
+    pub size: u64,
+}
+
+/// A tree of files: relative path with `/` to content. Its bytes are its
+/// canonical JSON, so a tree's digest depends on names and contents alone.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tree {
+    pub files: BTreeMap<String, TreeEntry>,
+}
+
+impl Tree {
+    pub fn bytes(&self) -> Vec<u8> {
+        let value = serde_json::to_value(self).expect("a tree of strings and numbers serializes");
+        canonical(&value).into_bytes()
+    }
+
+    pub fn digest(&self) -> Digest {
+        Digest::of(&self.bytes())
+    }
+
+    /// The sum of the files' sizes in bytes.
+    pub fn size(&self) -> u64 {
+        self.files.values().map(|entry| entry.size).sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn canonical_json_ignores_order_and_spelling() {
+        let a: Value = serde_json::from_str(r#"{"b": 1e-4, "a": [1, "x", null]}"#).unwrap();
+        let b: Value = serde_json::from_str(r#"{"a":[1,"x",null],"b":0.0001}"#).unwrap();
+        assert_eq!(canonical(&a), r#"{"a":[1,"x",null],"b":0.0001}"#);
+        assert_eq!(Key::of(&a), Key::of(&b));
+    }
+
+    #[test]
+    fn another_float_is_another_key() {
+        let a = json!({ "lr": 0.0001 });
+        let b = json!({ "lr": 0.000_100_000_000_000_000_02 });
+        assert_ne!(Key::of(&a), Key::of(&b));
+    }
+
+    #[test]
+    fn digest_round_trips_through_text() {
+        let digest = Digest::of(b"abc");
+        assert_eq!(digest.to_string().parse::<Digest>(), Ok(digest));
+        assert!("xyz".parse::<Digest>().is_err());
+    }
+
+    #[test]
+    fn reader_and_slice_agree() {
+        let bytes = vec![7; CHUNK + 3];
+        let (digest, size) = of_reader(bytes.as_slice()).unwrap();
+        assert_eq!((digest, size), (Digest::of(&bytes), bytes.len() as u64));
+    }
+}

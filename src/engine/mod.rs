@@ -1,0 +1,1 @@
+//! Meaning to work: keys, plan, schedule, execution, events.

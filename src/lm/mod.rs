@@ -1,0 +1,1 @@
+//! Language models: families, weights, tokenizer, gradients, optimizer.

@@ -1,0 +1,1 @@
+//! Text to meaning: TOML as written, then as meant.

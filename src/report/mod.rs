@@ -1,0 +1,1 @@
+//! Data to pictures: strings out, no files.

@@ -1,0 +1,1 @@
+//! Learning loops on tensors: task, rollout, objective, training.

@@ -1,0 +1,1 @@
+//! Every stage kind, one file each.

@@ -1,0 +1,1 @@
+//! Estimators: slices of f64 in, a small struct out.
