@@ -1,1 +1,14 @@
 //! The commands, one short file each; the only place that knows clap.
+mod answer;
+mod args;
+mod exit;
+mod main;
+mod plan;
+mod results;
+mod run;
+mod show;
+mod signals;
+mod worker;
+mod workplace;
+
+pub use main::main;

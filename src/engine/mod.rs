@@ -1,1 +1,21 @@
-//! Meaning to work: keys, plan, schedule, execution, events.
+//! Meaning to work: graph, keys, plan, schedule, execution, events.
+//!
+//! The engine knows kinds only through [`crate::stage::Kind`] and prints
+//! nothing: events are its only way out.
+mod event;
+mod execute;
+pub mod executor;
+mod externals;
+mod graph;
+mod key;
+mod plan;
+mod schedule;
+mod task;
+
+pub use event::{Event, RunTotals};
+pub use execute::{Options, Outcome, execute};
+pub use externals::Externals;
+pub use graph::Graph;
+pub use key::{FORMAT_VERSION, Manifest, Settled};
+pub use plan::{Plan, Planned, Reason, State, plan};
+pub use task::{Report, Task, TaskInput, TaskResume, Usage};

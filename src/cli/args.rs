@@ -1,0 +1,102 @@
+//! The command line, as clap reads it.
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// From which pretraining checkpoint should reinforcement learning start, and why.
+#[derive(Debug, Parser)]
+#[command(name = "vgh", version, arg_required_else_help = true)]
+pub(super) struct Cli {
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Build what a pipeline declares; what is cached is not executed again
+    Run(Run),
+    /// Say what a run would execute, and why, without executing anything
+    Plan(Plan),
+    /// Print a result: a table, or what a folder holds
+    Show(Show),
+    /// Execute tasks from standard input (started by `run`)
+    #[command(hide = true)]
+    Worker(Worker),
+}
+
+/// What to work on, and where the cache is.
+#[derive(Debug, Args)]
+pub(super) struct Place {
+    /// A pipeline file (default: pipelines/quickstart.toml, else the only file
+    /// in pipelines/, else the embedded quickstart), then selectors such as
+    /// `scores` or `grpo@lr=1e-4,step=25..100`; none means everything
+    #[arg(value_name = "FILE] [SELECTOR")]
+    pub(super) words: Vec<String>,
+    /// Set a parameter, restrict an axis, or set any key: `alpha=2`, `step=[25,50]`, `stages.grpo.beta=0`
+    #[arg(long = "set", value_name = "NAME=VALUE")]
+    pub(super) set: Vec<String>,
+    /// The cache folder (default: the nearest `cache/` upwards, else ./cache)
+    #[arg(long, env = "VGH_CACHE", value_name = "DIR")]
+    pub(super) cache: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Run {
+    #[command(flatten)]
+    pub(super) place: Place,
+    /// Counted processors, and so stages at once (default: all cores)
+    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=4096))]
+    pub(super) jobs: Option<u32>,
+    /// After a failure, go on with what does not depend on it
+    #[arg(short, long)]
+    pub(super) keep_going: bool,
+    /// Print events as JSON Lines, ending with the totals
+    #[arg(long)]
+    pub(super) json: bool,
+    /// How progress is shown
+    #[arg(long, value_enum, default_value_t = Display::Auto, conflicts_with = "json")]
+    pub(super) progress: Display,
+    /// Where results for people go (default: ./results)
+    #[arg(long, value_name = "DIR")]
+    pub(super) results: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Display {
+    /// Bars on a terminal, lines elsewhere
+    Auto,
+    Live,
+    Plain,
+    /// Only the answer
+    None,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Plan {
+    #[command(flatten)]
+    pub(super) place: Place,
+    /// Print the plan as one JSON object
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Show {
+    #[command(flatten)]
+    pub(super) place: Place,
+    /// Which output, where a stage has several
+    #[arg(long, value_name = "NAME")]
+    pub(super) output: Option<String>,
+    /// Print tables as CSV
+    #[arg(long, conflicts_with = "json")]
+    pub(super) csv: bool,
+    /// Print tables as JSON, one object a row
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Worker {
+    #[arg(long, value_name = "DIR")]
+    pub(super) cache: PathBuf,
+}

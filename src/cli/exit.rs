@@ -1,0 +1,66 @@
+//! Exit codes, and the failures that lead to them.
+use std::{fmt, process::ExitCode};
+
+use crate::pipeline::Faults;
+
+/// How a command ends. The numbers are part of the interface.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Exit {
+    Done = 0,
+    /// A stage failed, or an effect outside (disk, process) did.
+    Failed = 1,
+    /// The pipeline or the command line is wrong.
+    Wrong = 2,
+    /// The cache is damaged or of another format.
+    Cache = 4,
+    Interrupted = 130,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> ExitCode {
+        ExitCode::from(exit as u8)
+    }
+}
+
+/// Why a command could not do its work.
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// The text of a pipeline: printed as it is, with its carets.
+    Faults(Faults),
+    /// The command line.
+    Usage(String),
+    Cache(anyhow::Error),
+    Effect(anyhow::Error),
+}
+
+impl Failure {
+    pub(super) fn exit(&self) -> Exit {
+        match self {
+            Failure::Faults(_) | Failure::Usage(_) => Exit::Wrong,
+            Failure::Cache(_) => Exit::Cache,
+            Failure::Effect(_) => Exit::Failed,
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Failure::Faults(faults) => write!(f, "{faults}"),
+            Failure::Usage(message) => write!(f, "error: {message}"),
+            Failure::Cache(error) | Failure::Effect(error) => write!(f, "error: {error:#}"),
+        }
+    }
+}
+
+impl From<Faults> for Failure {
+    fn from(faults: Faults) -> Failure {
+        Failure::Faults(faults)
+    }
+}
+
+impl From<anyhow::Error> for Failure {
+    fn from(error: anyhow::Error) -> Failure {
+        Failure::Effect(error)
+    }
+}

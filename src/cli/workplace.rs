@@ -1,0 +1,124 @@
+//! Where the pipeline and the cache are, and how they are opened.
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context as _, anyhow};
+
+use crate::{
+    cache::{Cache, RecordIndex, StatIndex},
+    cli::{args::Place, exit::Failure},
+    diagnostic::Source,
+    engine::{Externals, Graph},
+    pipeline::{InstanceId, Pipeline, Selector, load},
+    stages::KINDS,
+};
+
+const FOLDER: &str = "pipelines";
+const DEFAULT: &str = "pipelines/quickstart.toml";
+const EMBEDDED: &str = include_str!("../../pipelines/quickstart.toml");
+const EMBEDDED_NAME: &str = "quickstart.toml (embedded)";
+
+/// A pipeline, what is asked of it, and its cache's place.
+pub(super) struct Workplace {
+    pub(super) pipeline: Pipeline,
+    /// What the selectors name; `None` asks for everything.
+    pub(super) targets: Option<Vec<InstanceId>>,
+    pub(super) cache_root: PathBuf,
+}
+
+impl Workplace {
+    pub(super) fn open(place: &Place) -> Result<Workplace, Failure> {
+        let (file, words) = split(&place.words);
+        let (source, folder) = read(file)?;
+        let pipeline = load(source, folder, KINDS, &place.set)?;
+        let targets = if words.is_empty() {
+            None
+        } else {
+            let selectors: Vec<Selector> = words.iter().map(|word| Selector::parse(word)).collect::<Result<_, _>>()?;
+            Some(pipeline.select(&selectors)?)
+        };
+        let cache_root = match &place.cache {
+            Some(root) => root.clone(),
+            None => nearest_cache()?,
+        };
+        Ok(Workplace { pipeline, targets, cache_root })
+    }
+
+    pub(super) fn graph(&self) -> Graph {
+        Graph::build(&self.pipeline, self.targets.as_deref())
+    }
+
+    /// The cache if there is one; creates nothing.
+    pub(super) fn existing_cache(&self) -> Result<Option<(Cache, RecordIndex)>, Failure> {
+        let Some(cache) = Cache::open_existing(&self.cache_root).map_err(Failure::Cache)? else { return Ok(None) };
+        let index = RecordIndex::load(&cache).map_err(Failure::Cache)?;
+        Ok(Some((cache, index)))
+    }
+
+    /// Hashes what the pipeline names outside the cache.
+    pub(super) fn externals(&self, cache: Option<&Cache>) -> Result<Externals, Failure> {
+        let mut stat = StatIndex::load(cache);
+        let externals = Externals::digest(&self.pipeline, &mut stat)?;
+        stat.save()?;
+        Ok(externals)
+    }
+}
+
+/// A first word that looks like a path is the file; the rest are selectors.
+fn split(words: &[String]) -> (Option<&Path>, &[String]) {
+    match words.split_first() {
+        Some((first, rest)) if looks_like_file(first) => (Some(Path::new(first)), rest),
+        _ => (None, words),
+    }
+}
+
+fn looks_like_file(word: &str) -> bool {
+    Path::new(word).extension().is_some_and(|extension| extension == "toml") || word.contains('/')
+}
+
+fn read(file: Option<&Path>) -> Result<(Source, PathBuf), Failure> {
+    let path = match file {
+        Some(path) => path.to_owned(),
+        None => match default_file()? {
+            Some(path) => path,
+            None => return Ok((Source::new(EMBEDDED_NAME, EMBEDDED), PathBuf::from("."))),
+        },
+    };
+    let bytes = fs::read(&path).map_err(|error| Failure::Usage(format!("read {}: {error}", path.display())))?;
+    let folder = path.parent().map_or_else(PathBuf::new, Path::to_owned);
+    let source = Source::from_bytes(path.display().to_string(), bytes)?;
+    Ok((source, folder))
+}
+
+/// `pipelines/quickstart.toml`, else the only file there; `None` without a folder.
+fn default_file() -> Result<Option<PathBuf>, Failure> {
+    if Path::new(DEFAULT).is_file() {
+        return Ok(Some(DEFAULT.into()));
+    }
+    let Ok(entries) = fs::read_dir(FOLDER) else { return Ok(None) };
+    let paths = entries.filter_map(Result::ok).map(|entry| entry.path());
+    let mut files: Vec<PathBuf> = paths.filter(|path| path.extension().is_some_and(|ext| ext == "toml")).collect();
+    files.sort();
+    match files.as_slice() {
+        [] => Ok(None),
+        [one] => Ok(Some(one.clone())),
+        several => {
+            let names: Vec<String> = several.iter().map(|path| format!("  {}", path.display())).collect();
+            Err(Failure::Usage(format!("several pipelines here; name one of them:\n{}", names.join("\n"))))
+        }
+    }
+}
+
+/// The nearest folder `cache` upwards that is one of ours, else `./cache`.
+fn nearest_cache() -> Result<PathBuf, Failure> {
+    let here = env::current_dir().context("find the current folder")?;
+    let ours = |folder: &Path| folder.join("cache").join("format").is_file();
+    let found = here.ancestors().find(|folder| ours(folder));
+    let place = found.unwrap_or(&here).join("cache");
+    if place.exists() && !place.is_dir() {
+        return Err(Failure::Effect(anyhow!("{} is not a folder; name another with --cache", place.display())));
+    }
+    Ok(place)
+}

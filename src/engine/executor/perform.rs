@@ -1,0 +1,231 @@
+//! One task from inputs to published bytes, in whatever process it runs.
+//!
+//! Inputs are verified before the kind sees them, outputs are safe in the
+//! cache before they are reported. Writes no record.
+use std::{
+    cell::{Cell, RefCell},
+    collections::BTreeMap,
+    fmt::Write as _,
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result, anyhow, ensure};
+
+use crate::{
+    artifact::{Artifact, Body},
+    cache::{Cache, Content, Form},
+    engine::task::{Report, Task, TaskInput, Usage},
+    stage::{Context, Held, Inputs, Kind, Outputs, Produced, Resume, Sink, Stopped},
+};
+
+/// Progress is told at most this often.
+const PROGRESS_EVERY: Duration = Duration::from_millis(100);
+
+/// Performs `task` and emits its reports; the last one ends it.
+pub fn perform(
+    task: &Task,
+    kinds: &[Kind],
+    cache: &Cache,
+    held: &Held,
+    stopping: &dyn Fn() -> bool,
+    emit: &dyn Fn(Report),
+) {
+    let attempt = Attempt { task, cache, stopping, emit, lap: RefCell::new(Lap::begin()), told: Cell::new(None) };
+    let result = catch_unwind(AssertUnwindSafe(|| attempt.run(kinds, held)));
+    let report = match result {
+        Ok(Ok(report)) => report,
+        Ok(Err(error)) if error.is::<Stopped>() => Report::Stopped { task: task.id },
+        Ok(Err(error)) => Report::Failed { task: task.id, error: format!("{error:#}") },
+        Err(panic) => Report::Failed { task: task.id, error: panic_text(panic.as_ref()) },
+    };
+    emit(report);
+}
+
+fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
+    format!("the stage panicked, which is a fault of vgh: {}", text.unwrap_or("no message"))
+}
+
+/// The time since the last result of the pass.
+struct Lap {
+    started: jiff::Timestamp,
+    clock: Instant,
+}
+
+impl Lap {
+    fn begin() -> Lap {
+        Lap { started: jiff::Timestamp::now(), clock: Instant::now() }
+    }
+
+    fn usage(&self, task: &Task) -> Usage {
+        let device = task.params.get("device").and_then(serde_json::Value::as_str);
+        Usage {
+            started: self.started.to_string(),
+            duration_ms: self.clock.elapsed().as_millis() as u64,
+            peak_rss_bytes: peak_rss_bytes(),
+            host: host(),
+            device: device.unwrap_or("cpu").to_owned(),
+            instruction_set: instruction_set().to_owned(),
+        }
+    }
+}
+
+struct Attempt<'a> {
+    task: &'a Task,
+    cache: &'a Cache,
+    stopping: &'a dyn Fn() -> bool,
+    emit: &'a dyn Fn(Report),
+    lap: RefCell<Lap>,
+    /// When progress was last told; the pipe is for results.
+    told: Cell<Option<Instant>>,
+}
+
+impl Attempt<'_> {
+    fn run(&self, kinds: &[Kind], held: &Held) -> Result<Report> {
+        let task = self.task;
+        let kind = kinds.iter().find(|kind| kind.name == task.kind);
+        let kind = kind.with_context(|| format!("this worker knows no kind `{}`", task.kind))?;
+        let action = (kind.revive)(task.params.clone())?;
+        let inputs = self.deliver()?;
+        let scratch = self.cache.attempt_dir()?;
+        let context = Context {
+            scratch: scratch.path().to_owned(),
+            marks: task.marks.clone(),
+            resume: task.resume.as_ref().map(|resume| Resume { mark: resume.mark, folder: resume.folder.clone() }),
+            externals: task.externals.clone(),
+            sink: self,
+            held,
+        };
+        let produced = action.run(&inputs, &context)?;
+        for port in kind.ports.outputs {
+            ensure!(produced.0.contains_key(port.name), "the kind handed over no output `{}`", port.name);
+        }
+        let outputs = self.publish(produced)?;
+        Ok(Report::Finished { task: task.id, outputs, usage: self.lap.borrow().usage(task) })
+    }
+
+    fn deliver(&self) -> Result<Inputs> {
+        let mut inputs = BTreeMap::new();
+        for (port, artifacts) in &self.task.inputs {
+            let delivered: Result<Vec<Artifact>> = artifacts.iter().map(|input| self.artifact(input)).collect();
+            inputs.insert(port.clone(), delivered.with_context(|| format!("input `{port}`"))?);
+        }
+        Ok(Inputs(inputs))
+    }
+
+    fn artifact(&self, input: &TaskInput) -> Result<Artifact> {
+        let content = &input.content;
+        let body = match content.form {
+            Form::File => Body::File(self.cache.verified(&content.digest, content.size)?),
+            Form::Tree => {
+                let tree = self.cache.tree(&content.digest)?;
+                let files = tree.files.iter().map(|(name, entry)| {
+                    let path = self.cache.verified(&entry.digest, entry.size).with_context(|| format!("file `{name}`"));
+                    Ok((name.clone(), path?))
+                });
+                Body::Tree(files.collect::<Result<_>>()?)
+            }
+        };
+        Ok(Artifact { coords: input.coords.clone(), digest: content.digest, body })
+    }
+
+    fn publish(&self, outputs: Outputs) -> Result<BTreeMap<String, Content>> {
+        let published = outputs.0.into_iter().map(|(name, produced)| {
+            let (form, stored) = match &produced {
+                Produced::Bytes(bytes) => (Form::File, self.cache.put_bytes(bytes)),
+                Produced::File(path) => (Form::File, self.cache.put_file(path)),
+                Produced::Tree(path) => (Form::Tree, self.cache.put_tree(path)),
+            };
+            let (digest, size) = stored.with_context(|| format!("output `{name}`"))?;
+            Ok((name, Content { digest, size, form }))
+        });
+        published.collect()
+    }
+}
+
+impl Sink for Attempt<'_> {
+    fn progress(&self, done: u64, total: u64, note: &str) {
+        if self.told.get().is_some_and(|told| told.elapsed() < PROGRESS_EVERY) {
+            return;
+        }
+        self.told.set(Some(Instant::now()));
+        (self.emit)(Report::Progress { task: self.task.id, done, total, note: note.to_owned() });
+    }
+
+    fn log(&self, line: &str) {
+        (self.emit)(Report::Log { task: self.task.id, line: harmless(line) });
+    }
+
+    fn reached(&self, mark: u64, outputs: Outputs) -> Result<()> {
+        ensure!(self.task.marks.contains(&mark), "the kind reached {mark}, which nobody wants");
+        let outputs = self.publish(outputs)?;
+        let usage = self.lap.borrow().usage(self.task);
+        self.lap.replace(Lap::begin());
+        (self.emit)(Report::Reached { task: self.task.id, mark, outputs, usage });
+        Ok(())
+    }
+
+    fn snapshot(&self, mark: u64, folder: &Path) -> Result<()> {
+        let Some(family) = &self.task.snapshots else { return Ok(()) };
+        // A pass to a smaller mark must not take back what a longer one reached.
+        let kept = self.cache.snapshot(family)?.map(|snapshot| snapshot.mark);
+        if kept.is_none_or(|kept| kept < mark) {
+            self.cache.put_snapshot(family, mark, folder)?;
+        }
+        Ok(())
+    }
+
+    fn stopping(&self) -> bool {
+        (self.stopping)()
+    }
+}
+
+/// Control characters made visible, so that a log line cannot steer a terminal.
+pub(super) fn harmless(line: &str) -> String {
+    let mut out = String::with_capacity(line.len());
+    for c in line.chars() {
+        if c == '\t' {
+            out.push(' ');
+        } else if c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}') {
+            write!(out, "{}", c.escape_unicode()).expect("writing to a string succeeds");
+        } else {
+            out.push(c);
+        }
+    }
+    out
+}
+
+/// High-water mark of this process's memory, in bytes.
+fn peak_rss_bytes() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kib * 1024)
+}
+
+fn host() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/hostname").map_or_else(|_| String::new(), |name| name.trim().to_owned())
+}
+
+/// The widest vector instructions that the matrix product may choose: results
+/// are bitwise equal only between machines where this agrees.
+fn instruction_set() -> &'static str {
+    #[cfg(target_arch = "x86_64")]
+    {
+        if std::arch::is_x86_feature_detected!("avx512f") {
+            return "x86-64 avx512f";
+        }
+        if std::arch::is_x86_feature_detected!("avx2") {
+            return "x86-64 avx2";
+        }
+    }
+    std::env::consts::ARCH
+}
+
+/// The error of a worker that is gone, for the task it had.
+pub(super) fn lost(task: u64, why: &str) -> Report {
+    Report::Failed { task, error: anyhow!("the worker process died: {why}").to_string() }
+}

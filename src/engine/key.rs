@@ -1,0 +1,104 @@
+//! From an instance to its manifest, key, shape and family.
+//!
+//! The manifest is the one value that says everything a result depends on: it
+//! is hashed for the key, stored in the record, and compared by `why`.
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value, json};
+
+use crate::{
+    cache::Content,
+    digest::{Digest, Key},
+    pipeline::{Input, Instance},
+    stage::{Arity, Kind},
+};
+
+/// Version of the manifest's form; part of every key.
+pub const FORMAT_VERSION: u32 = 1;
+
+/// The outputs of an instance whose result is known.
+pub type Settled = BTreeMap<String, Content>;
+
+/// Everything an instance's result depends on.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Manifest(pub Value);
+
+impl Manifest {
+    /// The manifest without input digests: what is known before anything ran.
+    /// `externals` gives the digest of each external parameter.
+    pub fn shape(kind: &Kind, instance: &Instance, externals: &BTreeMap<&'static str, Digest>) -> Manifest {
+        Manifest::build(kind, instance, externals, |_, _| Value::Null)
+    }
+
+    /// The full manifest; `content` gives the artifact on (input, source).
+    pub fn full<'a>(
+        kind: &Kind,
+        instance: &Instance,
+        externals: &BTreeMap<&'static str, Digest>,
+        content: impl Fn(usize, usize) -> &'a Content,
+    ) -> Manifest {
+        Manifest::build(kind, instance, externals, |input, source| json!(content(input, source).digest))
+    }
+
+    fn build(
+        kind: &Kind,
+        instance: &Instance,
+        externals: &BTreeMap<&'static str, Digest>,
+        digest: impl Fn(usize, usize) -> Value,
+    ) -> Manifest {
+        let mut params = instance.params.as_object().cloned().unwrap_or_default();
+        // The content of an external counts, its place does not.
+        params.retain(|name, _| !externals.contains_key(name.as_str()));
+        let mut manifest = Map::new();
+        manifest.insert("format".into(), json!(FORMAT_VERSION));
+        manifest.insert("kind".into(), json!(kind.name));
+        manifest.insert("version".into(), json!(kind.version));
+        if let Some(version) = kind.lm {
+            manifest.insert("lm".into(), json!(version));
+        }
+        manifest.insert("params".into(), Value::Object(params));
+        if !externals.is_empty() {
+            manifest.insert("externals".into(), json!(externals));
+        }
+        let inputs = instance.inputs.iter().enumerate();
+        let inputs: Map<String, Value> =
+            inputs.map(|(i, input)| (input.port.name.to_owned(), port_value(i, input, &digest))).collect();
+        manifest.insert("inputs".into(), Value::Object(inputs));
+        Manifest(Value::Object(manifest))
+    }
+
+    pub fn key(&self) -> Key {
+        Key::of(&self.0)
+    }
+
+    pub fn digest(&self) -> Digest {
+        Digest::of_json(&self.0)
+    }
+
+    /// The manifest without the progressive parameter, hashed: what leases
+    /// and snapshots are filed under. For other kinds that of the whole.
+    pub fn family(&self, kind: &Kind) -> Digest {
+        let mut value = self.0.clone();
+        if let Some(param) = kind.progressive
+            && let Some(params) = value.get_mut("params").and_then(Value::as_object_mut)
+        {
+            params.remove(param);
+        }
+        Digest::of_json(&value)
+    }
+}
+
+fn port_value(index: usize, input: &Input, digest: &impl Fn(usize, usize) -> Value) -> Value {
+    match (input.port.arity, input.sources.as_slice()) {
+        (Arity::One, [_]) => digest(index, 0),
+        (_, sources) => {
+            let items = sources.iter().enumerate();
+            items.map(|(j, source)| json!({ "at": source.coords, "digest": digest(index, j) })).collect()
+        }
+    }
+}
+
+/// The progressive parameter's value; `None` for kinds without one.
+pub(super) fn mark(kind: &Kind, instance: &Instance) -> Option<u64> {
+    kind.progressive.and_then(|param| instance.params.get(param)).and_then(Value::as_u64)
+}

@@ -1,0 +1,29 @@
+//! How counts and durations are said.
+
+/// `0.24 s`, `41 s`, `3 min 05 s`, `2 h 10 min`.
+pub fn duration(ms: u64) -> String {
+    let s = ms as f64 / 1000.0;
+    let whole = (ms + 500) / 1000;
+    match whole {
+        _ if ms < 10_000 => format!("{s:.2} s"),
+        0..=119 => format!("{whole} s"),
+        120..=7199 => format!("{} min {:02} s", whole / 60, whole % 60),
+        _ => format!("{} h {:02} min", whole / 3600, whole % 3600 / 60),
+    }
+}
+
+/// `1 stage`, `2 stages`.
+pub fn plural(count: usize, noun: &str) -> String {
+    if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_read_well() {
+        let said = [240, 41_000, 185_000, 7_800_000].map(duration);
+        assert_eq!(said, ["0.24 s", "41 s", "3 min 05 s", "2 h 10 min"]);
+    }
+}
