@@ -1,1 +1,37 @@
-//! Bytes: blobs, records, index. Knows no tensors, no tables, no pipeline.
+//! Bytes: blobs, records, the derived index, snapshots, attempt folders.
+//!
+//! One folder holds everything and any number of processes share it without a
+//! server: blobs are immutable and named by their digest, a record is linked
+//! into place after every byte it names is safe, and whoever comes first is
+//! canonical. Killing anything at any moment loses only what was unfinished.
+//! Knows no tensors, no tables, no pipeline, and prints nothing: what people
+//! should hear is collected in [`Cache::take_notices`].
+mod attempt;
+mod blob;
+mod commit;
+#[cfg(test)]
+mod crash;
+mod index;
+mod index_file;
+mod publish;
+mod read;
+mod record;
+mod sealed;
+mod snapshot;
+mod space;
+mod stat;
+mod stat_file;
+mod store;
+mod verify;
+mod walk;
+
+pub use attempt::AttemptDir;
+pub use blob::{Content, Form};
+pub use commit::Committed;
+pub use index::{IndexEntry, RecordIndex};
+pub use read::Broken;
+pub use record::{Provenance, Record};
+pub use snapshot::Snapshot;
+pub use stat::StatIndex;
+pub use store::{Cache, FORMAT_VERSION};
+pub use verify::{Corrupt, Missing, Report};

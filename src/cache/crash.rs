@@ -1,0 +1,215 @@
+//! Tests that kill writers and fill disks: whatever happens, a record's bytes
+//! are there and right, and what was said to be finished is.
+use std::{
+    collections::BTreeSet,
+    env, fs,
+    io::{BufRead, BufReader, Write},
+    path::Path,
+    process::{Command, Stdio},
+    thread,
+    time::Duration,
+};
+
+use crate::{
+    cache::{
+        record::tests::{cache, record, unstored},
+        store::Cache,
+    },
+    digest::{Digest, Key},
+};
+
+const PLACE: &str = "VGH_TEST_CRASH_CACHE";
+const FIRST: &str = "VGH_TEST_CRASH_FIRST";
+
+fn text(x: u32) -> String {
+    format!("result {x} ").repeat(2000)
+}
+
+/// What the killed child does: commits records and snapshots until it dies.
+#[test]
+#[ignore = "run only as the child of the test below"]
+fn publishes_until_killed() {
+    let (Ok(place), Ok(first)) = (env::var(PLACE), env::var(FIRST)) else {
+        return;
+    };
+    let cache = Cache::open(Path::new(&place)).unwrap();
+    let state = tempfile::tempdir().unwrap();
+    let mut out = std::io::stdout();
+    for x in first.parse().unwrap().. {
+        let record = record(&cache, x, &text(x));
+        cache.commit(&record).unwrap();
+        writeln!(out, "done {}", record.key).unwrap();
+        fs::write(state.path().join("state"), text(x)).unwrap();
+        cache
+            .put_snapshot(&record.family, u64::from(x), state.path())
+            .unwrap();
+        writeln!(out, "mark {x}").unwrap();
+    }
+}
+
+#[test]
+fn killing_writers_loses_nothing_finished_and_leaves_nothing_wrong() {
+    let (_place, cache) = cache();
+    let mut finished: Vec<Key> = Vec::new();
+    let mut mark = 0;
+    for round in 0..30_u32 {
+        let mut child = Command::new(env::current_exe().unwrap())
+            .args([
+                "cache::crash::publishes_until_killed",
+                "--exact",
+                "--ignored",
+                "--nocapture",
+            ])
+            .env(PLACE, cache.root())
+            .env(FIRST, (round * 10_000 + 1).to_string())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let output = child.stdout.take().unwrap();
+        let reader = thread::spawn(move || {
+            BufReader::new(output)
+                .lines()
+                .map_while(Result::ok)
+                .collect::<Vec<String>>()
+        });
+        // Moments spread over several publications, from before the first one on.
+        thread::sleep(Duration::from_micros(
+            8_000 + u64::from(round) * 7_919 % 50_000,
+        ));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        for line in reader.join().unwrap() {
+            match line.split_once(' ') {
+                Some(("done", key)) => finished.extend(key.parse::<Digest>().ok().map(Key)),
+                Some(("mark", x)) => mark = x.parse().unwrap_or(mark),
+                _ => {}
+            }
+        }
+        let fresh = Cache::open(cache.root()).unwrap();
+        for key in &finished {
+            assert!(
+                fresh.record(key).unwrap().is_some(),
+                "round {round}: {key} is lost"
+            );
+        }
+        let report = fresh.verify(true).unwrap();
+        assert!(
+            report.is_sound() && report.missing.is_empty(),
+            "round {round}: {report:?}"
+        );
+        assert!(fresh.take_notices().is_empty());
+        let snapshot = fresh.snapshot(&Digest::of(b"family")).unwrap();
+        assert!(
+            mark == 0 || snapshot.is_some_and(|found| found.mark >= mark),
+            "round {round}"
+        );
+        fresh.clear_abandoned().unwrap();
+    }
+    assert!(!finished.is_empty(), "no child lived long enough to commit");
+    assert_eq!(cache.clear_abandoned().unwrap(), 0);
+}
+
+/// Mounts a small file system in memory; none where this is not allowed.
+struct SmallDisk(tempfile::TempDir);
+
+impl SmallDisk {
+    fn mount(options: &str) -> Option<SmallDisk> {
+        let place = tempfile::tempdir().unwrap();
+        let mounted = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", options, "tmpfs"])
+            .arg(place.path())
+            .stderr(Stdio::null())
+            .status()
+            .is_ok_and(|status| status.success());
+        if !mounted {
+            let _ = writeln!(std::io::stderr(), "SKIPPED: mounting a tmpfs needs root");
+        }
+        mounted.then_some(SmallDisk(place))
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(self.0.path()).status();
+    }
+}
+
+#[test]
+fn a_full_disk_is_a_clear_error_and_freed_it_goes_on() {
+    let Some(disk) = SmallDisk::mount("size=1m") else {
+        return;
+    };
+    let root = disk.0.path().join("cache");
+    let cache = Cache::open(&root).unwrap();
+    let mut outcomes = BTreeSet::new();
+    let filler = root.join("tmp/filler");
+    // From no room at all upwards, so that each step of a publication is the first to fail.
+    for free_kib in (0..128_u64).step_by(4) {
+        let taken = cache
+            .available_bytes()
+            .unwrap()
+            .saturating_sub(free_kib << 10);
+        fs::write(&filler, vec![1; taken as usize]).unwrap();
+        let x = free_kib as u32;
+        let commit = || -> anyhow::Result<()> {
+            cache.put_bytes(text(x).as_bytes())?;
+            cache.commit(&unstored(x, &text(x)))?;
+            Ok(())
+        };
+        let outcome = commit();
+        outcomes.insert(outcome.is_ok());
+        if let Err(error) = outcome {
+            let text = format!("{error:#}");
+            assert!(text.contains("No space left"), "{free_kib}: {text}");
+            assert!(text.contains(root.to_str().unwrap()), "{free_kib}: {text}");
+        }
+        fs::remove_file(&filler).unwrap();
+        let fresh = Cache::open(&root).unwrap();
+        let report = fresh.verify(true).unwrap();
+        assert!(
+            report.is_sound() && report.missing.is_empty(),
+            "{free_kib}: {report:?}"
+        );
+        commit().unwrap();
+        cache.drop_record(&unstored(x, "").key).unwrap();
+        cache.remove_blob(&Digest::of(text(x).as_bytes())).unwrap();
+        fs::remove_dir_all(root.join("quarantine")).unwrap();
+    }
+    assert_eq!(
+        outcomes.len(),
+        2,
+        "the sweep must cross from too little room to enough"
+    );
+    let big = vec![7; 4 << 20];
+    let refused = format!("{:#}", cache.put_bytes(&big).unwrap_err());
+    assert!(refused.contains("4194304 bytes needed, "), "{refused}");
+    assert!(refused.contains(" available"), "{refused}");
+}
+
+#[test]
+fn a_read_only_place_is_refused_in_one_line_and_can_be_read() {
+    let Some(disk) = SmallDisk::mount("size=1m") else {
+        return;
+    };
+    let root = disk.0.path().join("cache");
+    let cache = Cache::open(&root).unwrap();
+    let record = record(&cache, 1, "one");
+    cache.commit(&record).unwrap();
+    drop(cache);
+    let remounted = Command::new("mount")
+        .args(["-o", "remount,ro"])
+        .arg(disk.0.path())
+        .status()
+        .unwrap();
+    assert!(remounted.success());
+    let refused = Cache::open(&root).unwrap_err().to_string();
+    assert!(refused.contains("cannot be written"), "{refused}");
+    assert!(refused.contains("Read-only file system"), "{refused}");
+    assert!(!refused.contains('\n'), "{refused}");
+    let fresh = Cache::open(&disk.0.path().join("new"))
+        .unwrap_err()
+        .to_string();
+    assert!(fresh.contains("Read-only file system"), "{fresh}");
+    let cache = Cache::open_existing(&root).unwrap().unwrap();
+    assert_eq!(cache.record(&record.key).unwrap(), Some(record));
+}

@@ -1,0 +1,411 @@
+//! The derived index of records: one file to open instead of one a record.
+//!
+//! Never the truth. A line counts only when its check holds, its record's file
+//! stands there, and that file has the size and time it had when the line was
+//! written; whatever the index does not know is read from the records. So it
+//! may be lost, torn, stale or garbage at any time.
+use std::{
+    collections::{BTreeMap, HashMap},
+    fs,
+};
+
+use anyhow::Result;
+use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
+
+use crate::{
+    cache::{
+        blob::{Content, Form},
+        index_file::{HEADER, Stored, append_text, closed, lock},
+        read::Stamp,
+        record::Record,
+        store::Cache,
+    },
+    digest::{Digest, Key},
+};
+
+/// What a run that executes nothing needs to know of a record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IndexEntry {
+    pub key: Key,
+    pub shape: Digest,
+    pub family: Digest,
+    pub kind: String,
+    pub duration_ms: u64,
+    pub outputs: BTreeMap<String, Content>,
+    /// Size in bytes and time of change (ns) of the record's file.
+    file: (u64, i64),
+}
+
+impl IndexEntry {
+    /// The entry of a record that lies in the cache; none if its file is gone.
+    pub(super) fn of(cache: &Cache, record: &Record) -> Option<IndexEntry> {
+        let kind = record.kind();
+        Some(IndexEntry {
+            key: record.key,
+            shape: record.shape,
+            family: record.family,
+            kind: if kind.contains(char::is_control) {
+                String::new()
+            } else {
+                kind.to_owned()
+            },
+            duration_ms: record.provenance.duration_ms,
+            outputs: record.outputs.clone(),
+            file: stamp(cache, &record.key)?,
+        })
+    }
+
+    pub(super) fn line(&self) -> String {
+        let (size, time) = self.file;
+        let mut line = format!(
+            "+\t{}\t{}\t{}\t{}\t{size}\t{time}\t{}",
+            self.key, self.shape, self.family, self.duration_ms, self.kind
+        );
+        for (name, content) in &self.outputs {
+            let form = match content.form {
+                Form::File => "file",
+                Form::Tree => "tree",
+            };
+            line.push_str(&format!(
+                "\t{name}\t{}\t{}\t{form}",
+                content.digest, content.size
+            ));
+        }
+        closed(line)
+    }
+
+    pub(super) fn parse<'a>(mut fields: impl Iterator<Item = &'a str>) -> Option<IndexEntry> {
+        let mut entry = IndexEntry {
+            key: Key(fields.next()?.parse().ok()?),
+            shape: fields.next()?.parse().ok()?,
+            family: fields.next()?.parse().ok()?,
+            duration_ms: fields.next()?.parse().ok()?,
+            file: (fields.next()?.parse().ok()?, fields.next()?.parse().ok()?),
+            kind: fields.next()?.to_owned(),
+            outputs: BTreeMap::new(),
+        };
+        while let Some(name) = fields.next() {
+            let digest = fields.next()?.parse().ok()?;
+            let size = fields.next()?.parse().ok()?;
+            let form = match fields.next()? {
+                "file" => Form::File,
+                "tree" => Form::Tree,
+                _ => return None,
+            };
+            entry
+                .outputs
+                .insert(name.to_owned(), Content { digest, size, form });
+        }
+        Some(entry)
+    }
+}
+
+/// The records of a cache as loaded at one moment.
+#[derive(Debug)]
+pub struct RecordIndex {
+    cache: Cache,
+    entries: HashMap<Key, IndexEntry>,
+    /// Durations in milliseconds.
+    by_shape: HashMap<Digest, Vec<u64>>,
+    by_kind: HashMap<String, Vec<u64>>,
+}
+
+impl RecordIndex {
+    /// Reads the index, and the records that it does not know; mends the file
+    /// where that is possible.
+    ///
+    /// # Errors
+    /// The folder of records cannot be listed.
+    pub fn load(cache: &Cache) -> Result<RecordIndex> {
+        let mut stored = Stored::read(cache);
+        let keys = cache.record_keys()?;
+        let mut entries = HashMap::with_capacity(keys.len());
+        let mut unknown = Vec::new();
+        for key in keys {
+            match stored.entries.remove(&key) {
+                Some(entry) => drop(entries.insert(key, entry)),
+                None => unknown.push(key),
+            }
+        }
+        let found: Vec<IndexEntry> = unknown
+            .par_iter()
+            .filter_map(|key| read_entry(cache, key))
+            .collect();
+        let mut index = RecordIndex {
+            cache: cache.clone(),
+            entries,
+            by_shape: HashMap::new(),
+            by_kind: HashMap::new(),
+        };
+        let fresh: String = found.iter().map(IndexEntry::line).collect();
+        index
+            .entries
+            .extend(found.into_iter().map(|entry| (entry.key, entry)));
+        if !stored.sound || stored.lines > 2 * index.entries.len() + 64 {
+            index.rewrite();
+        } else if !fresh.is_empty() {
+            append_text(cache, &fresh);
+        }
+        for entry in index.entries.values() {
+            index
+                .by_shape
+                .entry(entry.shape)
+                .or_default()
+                .push(entry.duration_ms);
+            index
+                .by_kind
+                .entry(entry.kind.clone())
+                .or_default()
+                .push(entry.duration_ms);
+        }
+        Ok(index)
+    }
+
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// What the record of a key says, if it has one now. One `stat`; a record
+    /// whose file changed, or that came after loading, is read.
+    pub fn lookup(&self, key: &Key) -> Option<IndexEntry> {
+        let now = stamp(&self.cache, key)?;
+        match self.entries.get(key) {
+            Some(entry) if entry.file == now => Some(entry.clone()),
+            _ => {
+                let entry = read_entry(&self.cache, key)?;
+                append_text(&self.cache, &entry.line());
+                Some(entry)
+            }
+        }
+    }
+
+    /// Whether any record had this shape when the index was loaded or noted.
+    pub fn known_shape(&self, shape: &Digest) -> bool {
+        self.by_shape.contains_key(shape)
+    }
+
+    /// The median duration in milliseconds of the records of a shape, else of a kind.
+    pub fn estimate_ms(&self, shape: &Digest, kind: &str) -> Option<u64> {
+        let known = self
+            .by_shape
+            .get(shape)
+            .or_else(|| self.by_kind.get(kind))?;
+        let mut sorted = known.clone();
+        sorted.sort_unstable();
+        sorted.get(sorted.len() / 2).copied()
+    }
+
+    /// Takes in a record that was committed since loading.
+    pub fn note(&mut self, record: &Record) {
+        if let Some(entry) = IndexEntry::of(&self.cache, record) {
+            self.by_shape
+                .entry(entry.shape)
+                .or_default()
+                .push(entry.duration_ms);
+            self.by_kind
+                .entry(entry.kind.clone())
+                .or_default()
+                .push(entry.duration_ms);
+            self.entries.insert(entry.key, entry);
+        }
+    }
+
+    /// Best effort: without it the next load reads more files.
+    fn rewrite(&self) {
+        let _lock = lock(&self.cache);
+        let mut lines: Vec<String> = self.entries.values().map(IndexEntry::line).collect();
+        lines.sort_unstable();
+        let text = format!("{HEADER}{}", lines.concat());
+        if let Ok(folder) = self.cache.attempt_dir() {
+            let beside = folder.path().join("index");
+            let written = fs::write(&beside, text);
+            let _ = written.and_then(|()| fs::rename(&beside, self.cache.root().join("index")));
+        }
+    }
+}
+
+fn read_entry(cache: &Cache, key: &Key) -> Option<IndexEntry> {
+    // The stamp is taken first: a file replaced between is then read again later.
+    let file = stamp(cache, key)?;
+    let record = cache.record(key).ok().flatten()?;
+    Some(IndexEntry {
+        file,
+        ..IndexEntry::of(cache, &record)?
+    })
+}
+
+fn stamp(cache: &Cache, key: &Key) -> Option<(u64, i64)> {
+    let found = fs::symlink_metadata(cache.record_path(key)).ok()?;
+    let stamp = Stamp::of(&found);
+    Some((stamp.size, stamp.modified_ns))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cache::record::tests::{cache, record};
+
+    fn texts(index: &RecordIndex, records: &[Record]) -> bool {
+        records.iter().all(|record| {
+            index.lookup(&record.key).is_some_and(|entry| {
+                entry.outputs == record.outputs
+                    && (entry.shape, entry.family) == (record.shape, record.family)
+                    && (entry.duration_ms, entry.kind.as_str())
+                        == (record.provenance.duration_ms, "toy")
+            })
+        })
+    }
+
+    fn filled(cache: &Cache, count: u32) -> Vec<Record> {
+        let records: Vec<Record> = (0..count)
+            .map(|x| record(cache, x, &format!("{x}")))
+            .collect();
+        for record in &records {
+            cache.commit(record).unwrap();
+        }
+        records
+    }
+
+    fn path(cache: &Cache) -> std::path::PathBuf {
+        cache.root().join("index")
+    }
+
+    #[test]
+    fn what_was_committed_is_found_without_reading_records() {
+        let (_place, cache) = cache();
+        let records = filled(&cache, 5);
+        let stored = Stored::read(&cache);
+        assert!(stored.sound);
+        assert_eq!((stored.lines, stored.entries.len()), (5, 5));
+        let index = RecordIndex::load(&cache).unwrap();
+        assert!(texts(&index, &records));
+        assert!(index.known_shape(&records[3].shape));
+        assert!(!index.known_shape(&Digest::of(b"none")));
+        assert_eq!(index.estimate_ms(&records[3].shape, "toy"), Some(30));
+        assert_eq!(index.estimate_ms(&Digest::of(b"none"), "toy"), Some(20));
+        assert_eq!(index.estimate_ms(&Digest::of(b"none"), "other"), None);
+    }
+
+    #[test]
+    fn missing_garbage_and_torn_indexes_are_mended() {
+        let (_place, cache) = cache();
+        let records = filled(&cache, 4);
+        let good = fs::read(path(&cache)).unwrap();
+        for cut in (0..good.len()).step_by(7) {
+            fs::write(path(&cache), &good[..cut]).unwrap();
+            assert!(
+                texts(&RecordIndex::load(&cache).unwrap(), &records),
+                "cut {cut}"
+            );
+            let stored = Stored::read(&cache);
+            assert_eq!(stored.entries.len(), 4, "cut {cut}");
+        }
+        for at in (0..good.len()).step_by(5) {
+            let mut bad = good.clone();
+            bad[at] ^= 1;
+            fs::write(path(&cache), &bad).unwrap();
+            assert!(
+                texts(&RecordIndex::load(&cache).unwrap(), &records),
+                "flip {at}"
+            );
+            assert!(Stored::read(&cache).sound, "flip {at}");
+        }
+        fs::remove_file(path(&cache)).unwrap();
+        assert_eq!(RecordIndex::load(&cache).unwrap().len(), 4);
+        assert_eq!(Stored::read(&cache).entries.len(), 4);
+        assert!(cache.take_notices().is_empty());
+    }
+
+    #[test]
+    fn a_line_after_a_torn_tail_counts() {
+        let (_place, cache) = cache();
+        filled(&cache, 2);
+        let mut bytes = fs::read(path(&cache)).unwrap();
+        bytes.extend(b"+\ttorn");
+        fs::write(path(&cache), &bytes).unwrap();
+        cache.commit(&record(&cache, 7, "seven")).unwrap();
+        assert_eq!(Stored::read(&cache).entries.len(), 3);
+    }
+
+    #[test]
+    fn a_dropped_record_does_not_come_back() {
+        let (_place, cache) = cache();
+        let records = filled(&cache, 3);
+        let early = RecordIndex::load(&cache).unwrap();
+        cache.drop_record(&records[1].key).unwrap();
+        assert_eq!(early.lookup(&records[1].key), None);
+        let index = RecordIndex::load(&cache).unwrap();
+        assert_eq!(index.lookup(&records[1].key), None);
+        assert!(!index.known_shape(&records[1].shape));
+        assert_eq!(Stored::read(&cache).entries.len(), 2);
+        cache.commit(&records[1]).unwrap();
+        assert!(texts(&RecordIndex::load(&cache).unwrap(), &records));
+    }
+
+    #[test]
+    fn a_record_file_that_changed_is_read_not_believed() {
+        let (_place, cache) = cache();
+        let records = filled(&cache, 3);
+        let index = RecordIndex::load(&cache).unwrap();
+        fs::remove_file(cache.record_path(&records[0].key)).unwrap();
+        let truncated = cache.record_path(&records[1].key);
+        fs::remove_file(&truncated).unwrap();
+        fs::write(&truncated, "{").unwrap();
+        assert_eq!(index.lookup(&records[0].key), None);
+        assert_eq!(index.lookup(&records[1].key), None);
+        assert!(texts(&index, &records[2..]));
+        assert_eq!(RecordIndex::load(&cache).unwrap().len(), 1);
+    }
+
+    #[test]
+    fn later_records_and_generations_are_seen() {
+        let (_place, cache) = cache();
+        let records = filled(&cache, 2);
+        let mut index = RecordIndex::load(&cache).unwrap();
+        let later = record(&cache, 9, "nine");
+        cache.commit(&later).unwrap();
+        assert!(texts(&index, std::slice::from_ref(&later)));
+        assert!(!index.known_shape(&later.shape));
+        index.note(&later);
+        assert!(index.known_shape(&later.shape));
+        let next = record(&cache, 0, "other");
+        cache.supersede(&next, &records[0]).unwrap();
+        assert!(texts(&index, std::slice::from_ref(&next)));
+        assert!(texts(&RecordIndex::load(&cache).unwrap(), &[next, later]));
+    }
+
+    #[test]
+    fn concurrent_commits_leave_whole_lines() {
+        let (_place, cache) = cache();
+        std::thread::scope(|scope| {
+            for start in 0..8 {
+                let cache = &cache;
+                scope.spawn(move || {
+                    for x in 0..10 {
+                        cache
+                            .commit(&record(cache, start * 10 + x, "same"))
+                            .unwrap();
+                    }
+                });
+            }
+        });
+        let stored = Stored::read(&cache);
+        assert!(stored.sound);
+        assert_eq!((stored.lines, stored.entries.len()), (80, 80));
+    }
+
+    #[test]
+    fn an_index_of_dead_lines_is_rewritten() {
+        let (_place, cache) = cache();
+        let records = filled(&cache, 1);
+        for _ in 0..70 {
+            crate::cache::index_file::append(&cache, &records[0]);
+        }
+        assert_eq!(RecordIndex::load(&cache).unwrap().len(), 1);
+        assert_eq!(Stored::read(&cache).lines, 1);
+    }
+}

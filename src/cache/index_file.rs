@@ -1,0 +1,133 @@
+//! The file of the derived index: appending to it under a lock, parsing it line
+//! by line. A torn or altered line is no line.
+use std::{
+    collections::HashMap,
+    fs::{self, File, OpenOptions},
+    io::{Read, Seek, SeekFrom, Write},
+};
+
+use anyhow::Result;
+
+use crate::{
+    cache::{attempt::open_lock, index::IndexEntry, record::Record, space::fault, store::Cache},
+    digest::{Digest, Key},
+};
+
+pub(super) const HEADER: &str = "vgh index 1\n";
+/// Hexadecimal digits of a line's check.
+const CHECK: usize = 16;
+
+/// What stands in the file.
+pub(super) struct Stored {
+    pub(super) entries: HashMap<Key, IndexEntry>,
+    pub(super) lines: usize,
+    /// Whether the header is ours and no line but a torn last one is garbage.
+    pub(super) sound: bool,
+}
+
+impl Stored {
+    pub(super) fn read(cache: &Cache) -> Stored {
+        let bytes = fs::read(cache.root().join("index")).unwrap_or_default();
+        let mut stored = Stored {
+            entries: HashMap::new(),
+            lines: 0,
+            sound: true,
+        };
+        let Some(body) = bytes.strip_prefix(HEADER.as_bytes()) else {
+            stored.sound = false;
+            return stored;
+        };
+        for line in body.split_inclusive(|byte| *byte == b'\n') {
+            stored.lines += 1;
+            if stored.take(line).is_none() {
+                stored.sound &= !line.ends_with(b"\n");
+            }
+        }
+        stored
+    }
+
+    fn take(&mut self, line: &[u8]) -> Option<()> {
+        let line = std::str::from_utf8(line).ok()?.strip_suffix('\n')?;
+        let (text, check) = line.rsplit_once('\t')?;
+        if check_of(text) != check {
+            return None;
+        }
+        let mut fields = text.split('\t');
+        match fields.next()? {
+            "+" => {
+                let entry = IndexEntry::parse(fields)?;
+                self.entries.insert(entry.key, entry);
+            }
+            "-" => drop(self.entries.remove(&Key(fields.next()?.parse().ok()?))),
+            _ => return None,
+        }
+        Some(())
+    }
+}
+
+/// Adds a record just committed. A failure costs a later reading of the record.
+pub(super) fn append(cache: &Cache, record: &Record) {
+    if let Some(entry) = IndexEntry::of(cache, record) {
+        append_text(cache, &entry.line());
+    }
+}
+
+/// Says that a key's record is retired.
+///
+/// # Errors
+/// The index exists and cannot be written: the record must then stay.
+pub(super) fn bury(cache: &Cache, key: &Key) -> Result<()> {
+    try_append(cache, &closed(format!("-\t{key}")))
+}
+
+/// The lock under which the index is written and records are superseded.
+pub(super) fn lock(cache: &Cache) -> Result<File> {
+    let lock = open_lock(&cache.root().join("index.lock"))?;
+    // Where locks do not work, appending is still one write to the end of the file.
+    let _ = lock.lock();
+    Ok(lock)
+}
+
+pub(super) fn append_text(cache: &Cache, text: &str) {
+    if let Err(error) = try_append(cache, text) {
+        cache.notice(format!("the index was not updated: {error:#}"));
+    }
+}
+
+fn try_append(cache: &Cache, text: &str) -> Result<()> {
+    let _lock = lock(cache)?;
+    let path = cache.root().join("index");
+    let write = || {
+        let mut file = OpenOptions::new()
+            .read(true)
+            .append(true)
+            .create(true)
+            .open(&path)?;
+        let lead = match file.seek(SeekFrom::End(0))? {
+            0 => HEADER,
+            _ if ends_whole(&mut file)? => "",
+            // After a torn tail our line must still begin a line.
+            _ => "\n",
+        };
+        file.write_all(format!("{lead}{text}").as_bytes())
+    };
+    write().map_err(|error| fault("write", &path, text.len() as u64, error))
+}
+
+fn ends_whole(file: &mut File) -> std::io::Result<bool> {
+    let mut last = [0];
+    file.seek(SeekFrom::End(-1))?;
+    file.read_exact(&mut last)?;
+    Ok(last == *b"\n")
+}
+
+pub(super) fn closed(text: String) -> String {
+    let check = check_of(&text);
+    format!("{text}\t{check}\n")
+}
+
+fn check_of(text: &str) -> String {
+    let mut check = Digest::of(text.as_bytes()).to_string();
+    check.truncate(CHECK);
+    check
+}

@@ -1,0 +1,392 @@
+//! Digests of external files, remembered by what `stat` says of them, so that
+//! an unchanged input is not read again.
+//!
+//! An entry is believed only if the file's times were older than the moment of
+//! hashing, as the file system tells time: a file changed and hashed within
+//! one tick could change again without its times showing it (git calls this
+//! racily clean). A time in the future is therefore never believed. Works
+//! without a cache, in memory.
+use std::{
+    collections::HashMap,
+    fs::{self, File},
+    os::unix::fs::FileTypeExt,
+    path::{Path, PathBuf, absolute},
+};
+
+use anyhow::{Context, Result, bail};
+use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
+
+use crate::{
+    cache::{
+        read::Stamp,
+        space::fault,
+        stat_file::{decode, encode},
+        store::{Cache, is_absent},
+        walk::{self, Links},
+    },
+    digest::{self, Digest, Tree, TreeEntry},
+};
+
+/// The coarsest tick of a file system in use (FAT: two seconds), in nanoseconds.
+const TICK_NS: i64 = 2_000_000_000;
+/// How often a file that changes under the hash is hashed again.
+const ROUNDS: usize = 3;
+
+/// One remembered file. Times in nanoseconds since 1970.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Entry {
+    pub(super) digest: Digest,
+    pub(super) size: u64,
+    pub(super) modified_ns: i64,
+    pub(super) changed_ns: i64,
+    pub(super) inode: u64,
+    /// Taken before the first byte was read.
+    pub(super) hashed_ns: i64,
+}
+
+impl Entry {
+    fn new(digest: Digest, stamp: &Stamp, hashed_ns: i64) -> Entry {
+        Entry {
+            digest,
+            size: stamp.size,
+            modified_ns: stamp.modified_ns,
+            changed_ns: stamp.changed_ns,
+            inode: stamp.inode,
+            hashed_ns,
+        }
+    }
+
+    fn holds(&self, now: &Stamp) -> bool {
+        let settled = self.hashed_ns.saturating_sub(TICK_NS);
+        *self == Entry::new(self.digest, now, self.hashed_ns)
+            && self.modified_ns < settled
+            && self.changed_ns < settled
+    }
+}
+
+/// Remembered digests of files outside the cache.
+#[derive(Debug, Default)]
+pub struct StatIndex {
+    cache: Option<Cache>,
+    entries: HashMap<PathBuf, Entry>,
+    /// Those hashed by this process.
+    fresh: HashMap<PathBuf, Entry>,
+    hashed: usize,
+}
+
+impl StatIndex {
+    /// What earlier runs remembered; nothing where that cannot be read.
+    pub fn load(cache: &Cache) -> StatIndex {
+        StatIndex {
+            entries: stored(cache),
+            cache: Some(cache.clone()),
+            ..StatIndex::default()
+        }
+    }
+
+    /// An index that is never written.
+    pub fn in_memory() -> StatIndex {
+        StatIndex::default()
+    }
+
+    /// The digest and size of a file; links are followed.
+    pub fn digest_of(&mut self, path: &Path) -> Result<(Digest, u64)> {
+        let place = absolute(path).with_context(|| format!("cannot find {}", path.display()))?;
+        let (entry, is_fresh) = self.look(&place, self.now_ns())?;
+        if is_fresh {
+            self.remember(place, entry);
+        }
+        Ok((entry.digest, entry.size))
+    }
+
+    /// The listing of a folder's files; links are followed, empty folders are
+    /// not kept.
+    pub fn tree_of(&mut self, folder: &Path) -> Result<Tree> {
+        let place =
+            absolute(folder).with_context(|| format!("cannot find {}", folder.display()))?;
+        let found = walk::files(&place, Links::Follow)?;
+        let now = self.now_ns();
+        let looked: Vec<(Entry, bool)> = found
+            .par_iter()
+            .map(|found| self.look(&found.path, now))
+            .collect::<Result<_>>()?;
+        let mut tree = Tree::default();
+        for (found, (entry, is_fresh)) in found.into_iter().zip(looked) {
+            let Entry { digest, size, .. } = entry;
+            tree.files.insert(found.name, TreeEntry { digest, size });
+            if is_fresh {
+                self.remember(found.path, entry);
+            }
+        }
+        Ok(tree)
+    }
+
+    /// How many files were read so far.
+    pub fn hashed(&self) -> usize {
+        self.hashed
+    }
+
+    /// Writes what was learned, together with what other processes wrote
+    /// meanwhile; nothing if nothing was. Files that are gone are forgotten.
+    pub fn save(&mut self) -> Result<()> {
+        let Some(cache) = self.cache.as_ref().filter(|_| !self.fresh.is_empty()) else {
+            return Ok(());
+        };
+        let mut entries = stored(cache);
+        entries.retain(|path, _| !fs::symlink_metadata(path).is_err_and(|error| is_absent(&error)));
+        entries.extend(
+            self.fresh
+                .iter()
+                .map(|(path, entry)| (path.clone(), *entry)),
+        );
+        let bytes = encode(&entries);
+        let folder = cache.attempt_dir()?;
+        let beside = folder.path().join("stat");
+        let target = cache.root().join("stat");
+        // Not synced: after a power loss its own digest tells whether it is whole.
+        fs::write(&beside, &bytes)
+            .and_then(|()| fs::rename(&beside, &target))
+            .map_err(|error| fault("write", &target, bytes.len() as u64, error))?;
+        self.fresh.clear();
+        Ok(())
+    }
+
+    fn remember(&mut self, place: PathBuf, entry: Entry) {
+        self.hashed += 1;
+        self.fresh.insert(place.clone(), entry);
+        self.entries.insert(place, entry);
+    }
+
+    /// The entry that holds for a file now, and whether it had to be hashed.
+    fn look(&self, place: &Path, now_ns: i64) -> Result<(Entry, bool)> {
+        let found = fs::metadata(place).map_err(|error| fault("read", place, 0, error))?;
+        let kind = found.file_type();
+        if kind.is_dir() {
+            bail!("{} is a folder, not a file", place.display());
+        }
+        if kind.is_fifo() || !kind.is_file() {
+            bail!("{} is not a regular file", place.display());
+        }
+        let stamp = Stamp::of(&found);
+        if let Some(entry) = self.entries.get(place).filter(|entry| entry.holds(&stamp)) {
+            return Ok((*entry, false));
+        }
+        let (digest, stamp) = hash_at_rest(place)?;
+        Ok((Entry::new(digest, &stamp, now_ns), true))
+    }
+
+    /// The time as the file system tells it: that of a nameless new file.
+    fn now_ns(&self) -> i64 {
+        let beside = self
+            .cache
+            .as_ref()
+            .and_then(|cache| tempfile::tempfile_in(cache.root().join("tmp")).ok());
+        beside
+            .or_else(|| tempfile::tempfile().ok())
+            .and_then(|file| file.metadata().ok())
+            // Where there is no telling, nothing is ever believed.
+            .map_or(i64::MIN, |found| Stamp::of(&found).modified_ns)
+    }
+}
+
+fn stored(cache: &Cache) -> HashMap<PathBuf, Entry> {
+    fs::read(cache.root().join("stat"))
+        .ok()
+        .and_then(|bytes| decode(&bytes))
+        .unwrap_or_default()
+}
+
+fn hash_at_rest(place: &Path) -> Result<(Digest, Stamp)> {
+    let failed = |error| fault("read", place, 0, error);
+    for _ in 0..ROUNDS {
+        let file = File::open(place).map_err(failed)?;
+        let before = Stamp::of(&file.metadata().map_err(failed)?);
+        let (digest, size) = digest::of_reader(&file).map_err(failed)?;
+        let after = Stamp::of(&fs::metadata(place).map_err(failed)?);
+        if before == after && size == after.size {
+            return Ok((digest, after));
+        }
+    }
+    bail!("{} keeps changing while it is read", place.display())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, SystemTime};
+
+    use super::*;
+    use crate::cache::record::tests::cache;
+
+    /// As if every entry so far had been hashed ten seconds later than it was.
+    fn age(index: &mut StatIndex) {
+        for entry in index.entries.values_mut().chain(index.fresh.values_mut()) {
+            entry.hashed_ns += 10_000_000_000;
+        }
+    }
+
+    fn set_modified(path: &Path, time: SystemTime) {
+        File::open(path).unwrap().set_modified(time).unwrap();
+    }
+
+    #[test]
+    fn an_unchanged_file_is_read_once_also_over_runs() {
+        let (place, cache) = cache();
+        let path = place.path().join("data");
+        fs::write(&path, "hello").unwrap();
+        let expected = (Digest::of(b"hello"), 5);
+        let mut index = StatIndex::load(&cache);
+        assert_eq!(index.digest_of(&path).unwrap(), expected);
+        age(&mut index);
+        assert_eq!(index.digest_of(&path).unwrap(), expected);
+        assert_eq!(index.hashed(), 1);
+        index.save().unwrap();
+        let mut index = StatIndex::load(&cache);
+        assert_eq!(index.digest_of(&path).unwrap(), expected);
+        assert_eq!(index.hashed(), 0);
+        let before = fs::metadata(cache.root().join("stat"))
+            .unwrap()
+            .modified()
+            .unwrap();
+        index.save().unwrap();
+        assert_eq!(
+            fs::metadata(cache.root().join("stat"))
+                .unwrap()
+                .modified()
+                .unwrap(),
+            before
+        );
+    }
+
+    #[test]
+    fn an_edit_of_the_same_size_at_the_same_time_is_seen() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("data");
+        let mut index = StatIndex::in_memory();
+        for round in 0..50_u8 {
+            fs::write(&path, [round; 8]).unwrap();
+            assert_eq!(
+                index.digest_of(&path).unwrap(),
+                (Digest::of(&[round; 8]), 8)
+            );
+        }
+        assert_eq!(index.hashed(), 50);
+    }
+
+    #[test]
+    fn times_within_a_tick_of_the_hash_or_later_are_not_believed() {
+        let stamp = Stamp {
+            device: 1,
+            inode: 2,
+            size: 3,
+            modified_ns: 10 * TICK_NS,
+            changed_ns: 10 * TICK_NS,
+        };
+        let entry = |hashed_ns| Entry::new(Digest::of(b""), &stamp, hashed_ns);
+        assert!(entry(11 * TICK_NS + 1).holds(&stamp));
+        for hashed in [i64::MIN, 0, 9 * TICK_NS, 10 * TICK_NS, 11 * TICK_NS] {
+            assert!(!entry(hashed).holds(&stamp), "{hashed}");
+        }
+        let good = entry(20 * TICK_NS);
+        assert!(!good.holds(&Stamp { size: 4, ..stamp }));
+        assert!(!good.holds(&Stamp { inode: 4, ..stamp }));
+        assert!(!good.holds(&Stamp {
+            modified_ns: 4,
+            ..stamp
+        }));
+        assert!(!good.holds(&Stamp {
+            changed_ns: 4,
+            ..stamp
+        }));
+    }
+
+    #[test]
+    fn forged_and_future_times_hide_nothing() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("data");
+        let mut index = StatIndex::in_memory();
+        fs::write(&path, "hello").unwrap();
+        let then = fs::metadata(&path).unwrap().modified().unwrap();
+        index.digest_of(&path).unwrap();
+        age(&mut index);
+        // Longer than a tick of this machine's clock, so that the change shows.
+        std::thread::sleep(Duration::from_millis(20));
+        fs::write(&path, "hallo").unwrap();
+        set_modified(&path, then);
+        assert_eq!(index.digest_of(&path).unwrap().0, Digest::of(b"hallo"));
+        let future = then + Duration::from_secs(86_400);
+        set_modified(&path, future);
+        for _ in 0..2 {
+            assert_eq!(index.digest_of(&path).unwrap().0, Digest::of(b"hallo"));
+        }
+        fs::write(&path, "hullo").unwrap();
+        set_modified(&path, future);
+        assert_eq!(index.digest_of(&path).unwrap().0, Digest::of(b"hullo"));
+        assert_eq!(index.hashed(), 5);
+    }
+
+    #[test]
+    fn a_folder_is_listed_and_only_changed_files_are_read() {
+        let (place, cache) = cache();
+        let folder = place.path().join("data");
+        fs::create_dir_all(folder.join("sub/empty")).unwrap();
+        for i in 0..20 {
+            fs::write(folder.join(format!("sub/{i}")), i.to_string()).unwrap();
+        }
+        fs::write(place.path().join("shared"), "shared").unwrap();
+        std::os::unix::fs::symlink("../shared", folder.join("link")).unwrap();
+        let mut index = StatIndex::load(&cache);
+        let tree = index.tree_of(&folder).unwrap();
+        assert_eq!(tree.files.len(), 21);
+        assert_eq!(tree.files["link"].digest, Digest::of(b"shared"));
+        assert_eq!(tree.files["sub/7"].digest, Digest::of(b"7"));
+        age(&mut index);
+        index.save().unwrap();
+        fs::write(folder.join("sub/7"), "seven").unwrap();
+        let mut index = StatIndex::load(&cache);
+        let changed = index.tree_of(&folder).unwrap();
+        assert_eq!(changed.files["sub/7"].digest, Digest::of(b"seven"));
+        assert_ne!(changed.digest(), tree.digest());
+        assert_eq!(index.hashed(), 1);
+    }
+
+    #[test]
+    fn a_damaged_file_is_empty_and_two_writers_both_count() {
+        let (place, cache) = cache();
+        let path = |name: &str| place.path().join(name);
+        for name in ["one", "two", "gone"] {
+            fs::write(path(name), name).unwrap();
+        }
+        let mut first = StatIndex::load(&cache);
+        let mut second = StatIndex::load(&cache);
+        first.digest_of(&path("one")).unwrap();
+        first.digest_of(&path("gone")).unwrap();
+        second.digest_of(&path("two")).unwrap();
+        first.save().unwrap();
+        fs::remove_file(path("gone")).unwrap();
+        second.save().unwrap();
+        let mut left: Vec<PathBuf> = stored(&cache).into_keys().collect();
+        left.sort();
+        assert_eq!(left, [path("one"), path("two")]);
+        let file = cache.root().join("stat");
+        let good = fs::read(&file).unwrap();
+        for at in 0..good.len() {
+            let mut bad = good.clone();
+            bad[at] ^= 1;
+            fs::write(&file, &bad).unwrap();
+            assert!(stored(&cache).is_empty(), "flip {at}");
+            fs::write(&file, &good[..at]).unwrap();
+            assert!(stored(&cache).is_empty(), "cut {at}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_file_is_told() {
+        let place = tempfile::tempdir().unwrap();
+        let mut index = StatIndex::in_memory();
+        let text = |outcome: Result<(Digest, u64)>| format!("{:#}", outcome.unwrap_err());
+        assert!(text(index.digest_of(place.path())).contains("is a folder"));
+        assert!(text(index.digest_of(Path::new("/dev/null"))).contains("not a regular file"));
+        assert!(text(index.digest_of(&place.path().join("x"))).contains("/x: No such file"));
+        assert!(index.tree_of(&place.path().join("x")).is_err());
+    }
+}
