@@ -1,0 +1,383 @@
+//! AdamW as torch computes it: decoupled weight decay first, bias-corrected
+//! moments, epsilon added after the square root. Moments are f32.
+use std::{cell::RefCell, collections::BTreeMap, path::Path};
+
+use anyhow::{Context as _, Result, ensure};
+use candle_core::{CpuStorage, DType, Device, InplaceOp2, Layout, Tensor, Var};
+
+use super::{
+    Gradients,
+    ops::wide,
+    safetensors::{Reader, write_f32},
+};
+
+/// torch's names and defaults, but no weight decay.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct AdamWOptions {
+    pub beta1: f64,
+    pub beta2: f64,
+    pub eps: f64,
+    pub weight_decay: f64,
+}
+
+impl Default for AdamWOptions {
+    fn default() -> AdamWOptions {
+        AdamWOptions {
+            beta1: 0.9,
+            beta2: 0.999,
+            eps: 1e-8,
+            weight_decay: 0.0,
+        }
+    }
+}
+
+/// The optimizer's state: how many steps were taken, and two moments per parameter.
+pub struct AdamW {
+    options: AdamWOptions,
+    step: u64,
+    moments: BTreeMap<String, Moments>,
+}
+
+#[derive(Clone)]
+struct Moments {
+    shape: Vec<usize>,
+    /// Running mean of gradients.
+    first: Vec<f32>,
+    /// Running mean of squared gradients.
+    second: Vec<f32>,
+}
+
+/// One step's numbers, rounded where torch rounds them.
+#[derive(Clone, Copy)]
+struct Step {
+    scale: f32,
+    decay: f32,
+    beta1_complement: f32,
+    beta2: f32,
+    beta2_complement: f32,
+    step_size: f32,
+    bias2_sqrt: f32,
+    eps: f32,
+}
+
+impl AdamW {
+    /// Zero moments for every parameter.
+    pub fn new(parameters: &BTreeMap<String, Var>, options: AdamWOptions) -> AdamW {
+        let zeros = |(name, var): (&String, &Var)| {
+            let n = var.elem_count();
+            let moments = Moments {
+                shape: var.dims().to_vec(),
+                first: vec![0.0; n],
+                second: vec![0.0; n],
+            };
+            (name.clone(), moments)
+        };
+        AdamW {
+            options,
+            step: 0,
+            moments: parameters.iter().map(zeros).collect(),
+        }
+    }
+
+    /// How many steps were taken.
+    pub fn steps(&self) -> u64 {
+        self.step
+    }
+
+    /// One step on all parameters, in place; graphs made before it are stale
+    /// afterwards. Gradients are first multiplied by `scale` (see
+    /// [`super::clip_coefficient`]; 1 for none).
+    pub fn step(
+        &mut self,
+        parameters: &BTreeMap<String, Var>,
+        gradients: &Gradients,
+        learning_rate: f64,
+        scale: f64,
+    ) -> Result<()> {
+        ensure!(
+            learning_rate.is_finite() && scale.is_finite(),
+            "a step of learning rate {learning_rate} and gradient scale {scale}"
+        );
+        ensure!(
+            parameters.len() == self.moments.len(),
+            "{} parameters for an optimizer of {}",
+            parameters.len(),
+            self.moments.len()
+        );
+        // all checked before any is changed: no half of a step
+        for (name, var) in parameters {
+            let moments = self.moments.get(name);
+            let moments = moments.with_context(|| format!("no moments of `{name}`"))?;
+            let gradient = gradients.get(name)?;
+            ensure!(
+                moments.shape == var.dims() && gradient.dims() == var.dims(),
+                "`{name}` is {:?}, its gradient {:?}, its moments {:?}",
+                var.dims(),
+                gradient.dims(),
+                moments.shape
+            );
+        }
+        self.step += 1;
+        let step = Step::new(&self.options, self.step, learning_rate, scale);
+        for (name, moments) in &mut self.moments {
+            let var = parameters.get(name);
+            let var = var.with_context(|| format!("no parameter `{name}`"))?;
+            moments
+                .update(var, gradients.get(name)?, step)
+                .with_context(|| format!("update `{name}`"))?;
+        }
+        Ok(())
+    }
+
+    /// Writes the state to a safetensors file; [`AdamW::load`] resumes bit for bit.
+    pub fn save(&self, path: &Path) -> Result<()> {
+        let mut tensors = BTreeMap::new();
+        for (name, moments) in &self.moments {
+            for (kind, values) in [("exp_avg", &moments.first), ("exp_avg_sq", &moments.second)] {
+                let shape = moments.shape.as_slice();
+                let tensor = Tensor::from_slice(values, shape, &Device::Cpu)?;
+                tensors.insert(format!("{kind}.{name}"), tensor);
+            }
+        }
+        let metadata = BTreeMap::from([("step".to_owned(), self.step.to_string())]);
+        write_f32(path, &metadata, &tensors)
+    }
+
+    /// Reads a state that [`AdamW::save`] wrote for these parameters.
+    pub fn load(
+        path: &Path,
+        parameters: &BTreeMap<String, Var>,
+        options: AdamWOptions,
+    ) -> Result<AdamW> {
+        let mut reader = Reader::open(path, &path.display().to_string())?;
+        let step = reader.metadata("step").and_then(|step| step.parse().ok());
+        let step = step.with_context(|| format!("`{}` holds no step", path.display()))?;
+        let mut moments = BTreeMap::new();
+        for (name, var) in parameters {
+            let mut read = |kind: &str| reader.read_f32(&format!("{kind}.{name}"), var.dims());
+            let (first, second) = (read("exp_avg")?, read("exp_avg_sq")?);
+            let shape = var.dims().to_vec();
+            moments.insert(
+                name.clone(),
+                Moments {
+                    shape,
+                    first,
+                    second,
+                },
+            );
+        }
+        Ok(AdamW {
+            options,
+            step,
+            moments,
+        })
+    }
+}
+
+impl Step {
+    fn new(options: &AdamWOptions, step: u64, learning_rate: f64, scale: f64) -> Step {
+        let steps = step as f64;
+        let bias1 = 1.0 - options.beta1.powf(steps);
+        let bias2 = 1.0 - options.beta2.powf(steps);
+        Step {
+            scale: scale as f32,
+            decay: (1.0 - learning_rate * options.weight_decay) as f32,
+            beta1_complement: (1.0 - options.beta1) as f32,
+            beta2: options.beta2 as f32,
+            beta2_complement: (1.0 - options.beta2) as f32,
+            step_size: (learning_rate / bias1) as f32,
+            bias2_sqrt: bias2.sqrt() as f32,
+            eps: options.eps as f32,
+        }
+    }
+}
+
+impl Moments {
+    fn update(&mut self, var: &Var, gradient: &Tensor, step: Step) -> Result<()> {
+        let fused = matches!(var.device(), Device::Cpu)
+            && var.dtype() == DType::F32
+            && gradient.dtype() == DType::F32;
+        if fused {
+            let update = Update {
+                moments: RefCell::new(self),
+                step,
+            };
+            return Ok(var.inplace_op2(&gradient.contiguous()?, &update)?);
+        }
+        // Elsewhere the same kernel runs on the host: right everywhere, and the
+        // moments stay in one place. The transfer costs what the weights weigh.
+        let host = |tensor: &Tensor| -> Result<Vec<f32>> {
+            let tensor = tensor.detach().to_device(&Device::Cpu)?;
+            Ok(tensor.to_dtype(DType::F32)?.flatten_all()?.to_vec1()?)
+        };
+        let mut values = host(var)?;
+        let gradient = host(gradient)?;
+        adamw(
+            &mut values,
+            &gradient,
+            &mut self.first,
+            &mut self.second,
+            step,
+        );
+        let updated = Tensor::from_vec(values, var.shape(), &Device::Cpu)?;
+        Ok(var.set(&updated.to_dtype(var.dtype())?.to_device(var.device())?)?)
+    }
+}
+
+struct Update<'a> {
+    moments: RefCell<&'a mut Moments>,
+    step: Step,
+}
+
+impl InplaceOp2 for Update<'_> {
+    fn name(&self) -> &'static str {
+        "adamw"
+    }
+
+    fn cpu_fwd(
+        &self,
+        parameter: &mut CpuStorage,
+        layout: &Layout,
+        gradient: &CpuStorage,
+        gradient_layout: &Layout,
+    ) -> candle_core::Result<()> {
+        let (CpuStorage::F32(values), CpuStorage::F32(gradient)) = (parameter, gradient) else {
+            candle_core::bail!("adamw: parameter or gradient is not f32");
+        };
+        let (Some((start, end)), Some((from, to))) = (
+            layout.contiguous_offsets(),
+            gradient_layout.contiguous_offsets(),
+        ) else {
+            candle_core::bail!("adamw: parameter or gradient is not contiguous");
+        };
+        let moments = &mut **self.moments.borrow_mut();
+        adamw(
+            &mut values[start..end],
+            &gradient[from..to],
+            &mut moments.first,
+            &mut moments.second,
+            self.step,
+        );
+        Ok(())
+    }
+}
+
+wide! {
+    fn adamw(values: &mut [f32], gradient: &[f32], first: &mut [f32], second: &mut [f32], step: Step) {
+        let n = values.len();
+        let (gradient, first, second) = (&gradient[..n], &mut first[..n], &mut second[..n]);
+        for i in 0..n {
+            let g = gradient[i] * step.scale;
+            let m = first[i] + step.beta1_complement * (g - first[i]);
+            let v = second[i] * step.beta2 + step.beta2_complement * g * g;
+            let denominator = v.sqrt() / step.bias2_sqrt + step.eps;
+            first[i] = m;
+            second[i] = v;
+            values[i] = values[i] * step.decay - step.step_size * m / denominator;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OPTIONS: AdamWOptions = AdamWOptions {
+        beta1: 0.9,
+        beta2: 0.99,
+        eps: 1e-8,
+        weight_decay: 0.1,
+    };
+
+    fn parameters(values: &[f32]) -> BTreeMap<String, Var> {
+        let var = Var::new(values, &Device::Cpu).unwrap();
+        BTreeMap::from([("w".to_owned(), var)])
+    }
+
+    /// Gradients of sum(w^3) / 3, which are w^2.
+    fn gradients(parameters: &BTreeMap<String, Var>) -> Gradients {
+        let w = &parameters["w"];
+        let cube = (w.sqr().unwrap() * w.as_tensor()).unwrap();
+        let loss = (cube.sum_all().unwrap() / 3.0).unwrap();
+        Gradients::of(&loss, parameters).unwrap()
+    }
+
+    fn values(parameters: &BTreeMap<String, Var>) -> Vec<f32> {
+        parameters["w"].to_vec1().unwrap()
+    }
+
+    #[test]
+    fn three_steps_by_hand() {
+        let parameters = parameters(&[1.0, -2.0, 0.5]);
+        let mut optimizer = AdamW::new(&parameters, OPTIONS);
+        let mut expected = [1.0f64, -2.0, 0.5].map(|w| (w, 0.0, 0.0));
+        for t in 1..=3 {
+            optimizer
+                .step(&parameters, &gradients(&parameters), 0.05, 0.5)
+                .unwrap();
+            for (w, m, v) in &mut expected {
+                let g = 0.5 * *w * *w;
+                *w -= 0.05 * 0.1 * *w;
+                *m = 0.9 * *m + 0.1 * g;
+                *v = 0.99 * *v + 0.01 * g * g;
+                let m_hat = *m / (1.0 - 0.9f64.powi(t));
+                let v_hat = *v / (1.0 - 0.99f64.powi(t));
+                *w -= 0.05 * m_hat / (v_hat.sqrt() + 1e-8);
+            }
+        }
+        for (got, (expected, _, _)) in values(&parameters).iter().zip(expected) {
+            assert!(
+                (f64::from(*got) - expected).abs() < 1e-6,
+                "{got} {expected}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_path_of_other_devices_and_dtypes_agrees() {
+        let fused = parameters(&[1.0, -2.0, 0.5]);
+        let var = Var::new(&[1f64, -2.0, 0.5], &Device::Cpu).unwrap();
+        let other = BTreeMap::from([("w".to_owned(), var)]);
+        let mut optimizers = [AdamW::new(&fused, OPTIONS), AdamW::new(&other, OPTIONS)];
+        for _ in 0..3 {
+            let [a, b] = &mut optimizers;
+            a.step(&fused, &gradients(&fused), 0.05, 1.0).unwrap();
+            b.step(&other, &gradients(&other), 0.05, 1.0).unwrap();
+        }
+        let wide: Vec<f64> = other["w"].to_vec1().unwrap();
+        for (a, b) in values(&fused).iter().zip(wide) {
+            assert!((f64::from(*a) - b).abs() < 1e-6);
+        }
+    }
+
+    #[test]
+    fn a_saved_state_resumes_bit_for_bit() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("adamw.safetensors");
+        let straight = parameters(&[1.0, -2.0, 0.3]);
+        let mut optimizer = AdamW::new(&straight, OPTIONS);
+        let step = |optimizer: &mut AdamW, parameters: &BTreeMap<String, Var>| {
+            let gradients = gradients(parameters);
+            optimizer.step(parameters, &gradients, 0.05, 0.7).unwrap();
+        };
+        (0..3).for_each(|_| step(&mut optimizer, &straight));
+        optimizer.save(&path).unwrap();
+        let resumed = parameters(&values(&straight));
+        let mut again = AdamW::load(&path, &resumed, OPTIONS).unwrap();
+        assert_eq!(again.steps(), 3);
+        (0..4).for_each(|_| step(&mut optimizer, &straight));
+        (0..4).for_each(|_| step(&mut again, &resumed));
+        assert_eq!(values(&straight), values(&resumed));
+    }
+
+    #[test]
+    fn a_parameter_without_a_gradient_is_named_and_nothing_moves() {
+        let mut both = parameters(&[1.0]);
+        let gradients = gradients(&both);
+        both.insert("v".to_owned(), Var::new(&[1f32], &Device::Cpu).unwrap());
+        let mut optimizer = AdamW::new(&both, OPTIONS);
+        let fault = optimizer.step(&both, &gradients, 0.1, 1.0).unwrap_err();
+        assert_eq!(fault.to_string(), "no gradient of `v`");
+        assert_eq!((values(&both), optimizer.steps()), (vec![1.0], 0));
+    }
+}

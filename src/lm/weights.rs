@@ -1,0 +1,137 @@
+//! The files of a model folder, and its parameters: read from one file or from
+//! shards with an index, in f32, f16 or bf16; written as one file in f32.
+//!
+//! Tensors that the model does not ask for are ignored.
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Component, Path, PathBuf},
+};
+
+use anyhow::{Context as _, Result, ensure};
+use candle_core::{DType, Device, Tensor, Var};
+use serde::Deserialize;
+
+use super::safetensors::{Reader, write_f32};
+
+const SINGLE: &str = "model.safetensors";
+const INDEX: &str = "model.safetensors.index.json";
+/// An index beyond this many bytes is not read.
+const MAX_INDEX: u64 = 100_000_000;
+
+/// The files of a model by their names in its folder, wherever they lie.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Files(pub BTreeMap<String, PathBuf>);
+
+impl Files {
+    /// The files that lie directly in a folder.
+    pub fn of_folder(folder: &Path) -> Result<Files> {
+        let list = || -> std::io::Result<BTreeMap<String, PathBuf>> {
+            let mut files = BTreeMap::new();
+            for entry in fs::read_dir(folder)? {
+                let path = entry?.path();
+                let name = path.file_name().and_then(|name| name.to_str());
+                if let (Some(name), true) = (name, path.is_file()) {
+                    files.insert(name.to_owned(), path.clone());
+                }
+            }
+            Ok(files)
+        };
+        let files = list().with_context(|| format!("list {}", folder.display()))?;
+        Ok(Files(files))
+    }
+
+    /// Where a file lies; an error that says which files there are.
+    pub fn get(&self, name: &str) -> Result<&Path> {
+        self.0.get(name).map(PathBuf::as_path).with_context(|| {
+            let mut there: Vec<&str> = self.0.keys().map(String::as_str).collect();
+            there.truncate(8);
+            format!("`{name}` is missing (there: {})", there.join(", "))
+        })
+    }
+}
+
+#[derive(Deserialize)]
+struct Index {
+    weight_map: BTreeMap<String, String>,
+}
+
+/// Reads every parameter in the order asked for, one tensor in memory at a time.
+pub(super) fn read(
+    files: &Files,
+    shapes: &[(String, Vec<usize>)],
+    device: &Device,
+    dtype: DType,
+) -> Result<BTreeMap<String, Var>> {
+    let index = match files.0.contains_key(SINGLE) {
+        true => None,
+        false if files.0.contains_key(INDEX) => Some(read_index(files)?),
+        false => {
+            files.get(SINGLE)?;
+            None
+        }
+    };
+    let mut readers: BTreeMap<String, Reader> = BTreeMap::new();
+    let mut parameters = BTreeMap::new();
+    for (name, shape) in shapes {
+        let file = match &index {
+            None => SINGLE,
+            Some(index) => index
+                .weight_map
+                .get(name)
+                .with_context(|| format!("`{INDEX}`: tensor `{name}` is missing"))?,
+        };
+        if !readers.contains_key(file) {
+            readers.insert(file.to_owned(), Reader::open(files.get(file)?, file)?);
+        }
+        let reader = readers.get_mut(file).expect("opened just above");
+        let values = reader.read_f32(name, shape)?;
+        let var = match dtype {
+            DType::F32 => Var::from_vec(values, shape.as_slice(), device)?,
+            _ => {
+                let tensor = Tensor::from_vec(values, shape.as_slice(), device)?;
+                Var::from_tensor(&tensor.to_dtype(dtype)?)?
+            }
+        };
+        parameters.insert(name.clone(), var);
+    }
+    Ok(parameters)
+}
+
+fn read_index(files: &Files) -> Result<Index> {
+    let path = files.get(INDEX)?;
+    let size = fs::metadata(path)
+        .with_context(|| format!("read `{INDEX}`"))?
+        .len();
+    ensure!(
+        size <= MAX_INDEX,
+        "`{INDEX}` has {size} bytes; allowed: {MAX_INDEX}"
+    );
+    let bytes = fs::read(path).with_context(|| format!("read `{INDEX}`"))?;
+    let index: Index = serde_json::from_slice(&bytes).with_context(|| format!("`{INDEX}`"))?;
+    for (tensor, file) in &index.weight_map {
+        let path = Path::new(file);
+        let plain = path
+            .components()
+            .all(|part| matches!(part, Component::Normal(_)));
+        ensure!(
+            plain && !file.is_empty() && !file.contains('\\'),
+            "`{INDEX}` places tensor `{tensor}` in `{file}`, which is not a file of the folder"
+        );
+        ensure!(
+            files.0.contains_key(file),
+            "`{INDEX}` places tensor `{tensor}` in `{file}`, which is missing"
+        );
+    }
+    Ok(index)
+}
+
+/// Writes all parameters to one file as transformers expects it.
+pub(super) fn write(path: &Path, parameters: &BTreeMap<String, Var>) -> Result<()> {
+    let metadata = BTreeMap::from([("format".to_owned(), "pt".to_owned())]);
+    let tensors = parameters
+        .iter()
+        .map(|(name, var)| (name.clone(), var.as_detached_tensor()))
+        .collect();
+    write_f32(path, &metadata, &tensors)
+}
