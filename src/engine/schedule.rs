@@ -95,7 +95,11 @@ impl Schedule {
         let mut to_consider = VecDeque::new();
         for spec in specs {
             for producer in &spec.producers {
-                nodes.get_mut(producer).expect("producers come first").consumers.push(spec.id);
+                nodes
+                    .get_mut(producer)
+                    .expect("producers come first")
+                    .consumers
+                    .push(spec.id);
             }
             if spec.producers.is_empty() {
                 to_consider.push_back(spec.id);
@@ -115,7 +119,12 @@ impl Schedule {
         }
         let ids: Vec<InstanceId> = nodes.keys().rev().copied().collect();
         for id in ids {
-            let after = nodes[&id].consumers.iter().map(|consumer| nodes[consumer].priority).max().unwrap_or(0);
+            let after = nodes[&id]
+                .consumers
+                .iter()
+                .map(|consumer| nodes[consumer].priority)
+                .max()
+                .unwrap_or(0);
             if let Some(node) = nodes.get_mut(&id) {
                 node.priority += after;
             }
@@ -139,7 +148,10 @@ impl Schedule {
     pub(super) fn next(&mut self) -> Option<Ask> {
         while let Some(id) = self.to_consider.pop_front() {
             let node = self.node(id);
-            if matches!(node.state, State::Waiting(0) | State::Lacking(0) | State::Ready) {
+            if matches!(
+                node.state,
+                State::Waiting(0) | State::Lacking(0) | State::Ready
+            ) {
                 node.state = State::Considered;
                 return Some(Ask::Consider(id));
             }
@@ -154,12 +166,20 @@ impl Schedule {
         let running: BTreeSet<Digest> = self.passes.values().map(|pass| pass.family).collect();
         let candidates = self.ready.iter().filter(|id| {
             let node = &self.nodes[id];
-            node.cpu <= self.cpu_free && node.family.is_some_and(|(family, _)| !running.contains(&family))
+            node.cpu <= self.cpu_free
+                && node
+                    .family
+                    .is_some_and(|(family, _)| !running.contains(&family))
         });
         // The smallest id wins a tie, so that the order is the file's.
-        let best = *candidates.max_by_key(|id| (self.nodes[id].priority, std::cmp::Reverse(**id)))?;
+        let best =
+            *candidates.max_by_key(|id| (self.nodes[id].priority, std::cmp::Reverse(**id)))?;
         let (family, _) = self.nodes[&best].family?;
-        let same = |id: &&InstanceId| self.nodes[id].family.is_some_and(|(other, _)| other == family);
+        let same = |id: &&InstanceId| {
+            self.nodes[id]
+                .family
+                .is_some_and(|(other, _)| other == family)
+        };
         let mut members: Vec<InstanceId> = self.ready.iter().filter(same).copied().collect();
         members.sort_by_key(|id| (self.nodes[id].family.map(|(_, mark)| mark), *id));
         for id in &members {
@@ -169,7 +189,14 @@ impl Schedule {
         let (pass, cpu) = (self.next_pass, self.nodes[&best].cpu);
         self.next_pass += 1;
         self.cpu_free -= cpu;
-        self.passes.insert(pass, RunningPass { members: members.clone(), family, cpu });
+        self.passes.insert(
+            pass,
+            RunningPass {
+                members: members.clone(),
+                family,
+                cpu,
+            },
+        );
         Some(Start { pass, members })
     }
 
@@ -243,10 +270,15 @@ impl Schedule {
 
     /// The pass is over; members without a result have failed. Returns those.
     pub(super) fn finished(&mut self, pass: u64) -> Vec<InstanceId> {
-        let Some(over) = self.passes.remove(&pass) else { return Vec::new() };
+        let Some(over) = self.passes.remove(&pass) else {
+            return Vec::new();
+        };
         self.cpu_free = (self.cpu_free + over.cpu).min(self.cpu_total);
-        let unfinished: Vec<InstanceId> =
-            over.members.into_iter().filter(|id| self.nodes[id].state == State::Running).collect();
+        let unfinished: Vec<InstanceId> = over
+            .members
+            .into_iter()
+            .filter(|id| self.nodes[id].state == State::Running)
+            .collect();
         for id in &unfinished {
             self.node(*id).state = State::Failed;
         }
@@ -254,7 +286,11 @@ impl Schedule {
             self.close();
         }
         // Others of the family waited; one of the marks may be theirs.
-        let same = |id: &InstanceId| self.nodes[id].family.is_some_and(|(family, _)| family == over.family);
+        let same = |id: &InstanceId| {
+            self.nodes[id]
+                .family
+                .is_some_and(|(family, _)| family == over.family)
+        };
         let waiting: Vec<InstanceId> = self.ready.iter().copied().filter(same).collect();
         for id in waiting {
             self.ready.remove(&id);
@@ -281,7 +317,9 @@ impl Schedule {
             if matches!(self.nodes[&id].state, State::Settled | State::Failed) {
                 continue;
             }
-            let bad = |producer: &&InstanceId| matches!(self.nodes[producer].state, State::Failed | State::Skipped);
+            let bad = |producer: &&InstanceId| {
+                matches!(self.nodes[producer].state, State::Failed | State::Skipped)
+            };
             let because = self.nodes[&id].producers.iter().find(bad).copied();
             self.node(id).state = State::Skipped;
             skipped.push((id, because));
