@@ -1,1 +1,2 @@
-//! Integration tests.
+//! Integration tests: one binary, one file per theme.
+mod tidy;
