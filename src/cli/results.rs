@@ -14,7 +14,7 @@ use anyhow::{Context as _, Result};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    artifact::{ArtifactType, Coords, without_axis_columns},
+    artifact::{ArtifactType, Coords, table::without_axis_columns},
     cache::{Cache, Content, Form},
     digest::Digest,
     engine::Outcome,

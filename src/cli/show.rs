@@ -3,7 +3,10 @@
 use anyhow::Context as _;
 
 use crate::{
-    artifact::{ArtifactType, TablePrinter},
+    artifact::{
+        ArtifactType, Coords,
+        table::{TableForm, TablePrinter},
+    },
     cache::{Cache, Content, Form},
     cli::{
         args,
@@ -27,11 +30,11 @@ pub(super) fn show(args: &args::Show) -> Result<Exit, Failure> {
     let externals = place.externals(Some(&cache))?;
     let plan = plan(&place.pipeline, &place.graph(), &externals, Some((&cache, &index)));
     let mut printer = TablePrinter::new(if args.csv {
-        crate::artifact::TableForm::Csv
+        TableForm::Csv
     } else if args.json {
-        crate::artifact::TableForm::Json
+        TableForm::Json
     } else {
-        crate::artifact::TableForm::Terminal
+        TableForm::Terminal
     });
     for &id in targets {
         let label = place.pipeline.label(id);
@@ -66,7 +69,7 @@ fn print_one(
     port: &OutputPort,
     content: &Content,
     printer: &mut TablePrinter,
-    coords: &crate::artifact::Coords,
+    coords: &Coords,
 ) -> Result<(), Failure> {
     let title = format!("{label}.{}", port.name);
     match (port.artifact, content.form) {
