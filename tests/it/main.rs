@@ -1,5 +1,9 @@
 //! Integration tests: one binary, one file per theme.
 mod engine;
+mod project;
+mod python;
+mod skip;
 mod space;
 mod tidy;
 mod toy;
+mod whole;
