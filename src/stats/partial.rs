@@ -23,14 +23,14 @@ pub fn partial_spearman(x: &[f64], y: &[f64], z: &[f64]) -> Option<f64> {
         return None;
     }
     let (x, y) = (
-        residuals(centred_ranks(x)?, &z)?,
-        residuals(centred_ranks(y)?, &z)?,
+        residuals(&centred_ranks(x)?, &z)?,
+        residuals(&centred_ranks(y)?, &z)?,
     );
     let scale = (dot(&x, &x) * dot(&y, &y)).sqrt();
     Some((dot(&x, &y) / scale).clamp(-1.0, 1.0))
 }
 
-fn residuals(x: CentredRanks, z: &CentredRanks) -> Option<Vec<f64>> {
+fn residuals(x: &CentredRanks, z: &CentredRanks) -> Option<Vec<f64>> {
     let slope = dot(&x.values, &z.values) / z.squares;
     let left: Vec<f64> = x
         .values

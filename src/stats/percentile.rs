@@ -9,13 +9,14 @@ pub(crate) fn percentiles<const K: usize>(values: &[f64], levels: [f64; K]) -> O
     if !defined || !levels.iter().all(|level| (0.0..=1.0).contains(level)) {
         return None;
     }
-    let mut sorted = values.to_vec();
-    sorted.sort_unstable_by(f64::total_cmp);
+    // Selection, not sorting: a table asks for thousands of intervals.
+    let mut values = values.to_vec();
     Some(levels.map(|level| {
-        let place = level * (sorted.len() - 1) as f64;
+        let place = level * (values.len() - 1) as f64;
         let below = place as usize;
-        let above = (below + 1).min(sorted.len() - 1);
-        sorted[below] + (sorted[above] - sorted[below]) * (place - below as f64)
+        let (_, &mut low, rest) = values.select_nth_unstable_by(below, f64::total_cmp);
+        let high = rest.iter().copied().reduce(f64::min).unwrap_or(low);
+        low + (high - low) * (place - below as f64)
     }))
 }
 

@@ -28,7 +28,7 @@ impl RowRanks {
             return None;
         }
         let levels = Levels::new(x)?;
-        let middle = (x.len() as f64 + 1.0) / 2.0;
+        let middle = f64::midpoint(x.len() as f64, 1.0);
         let mut counts = vec![0u32; levels.count];
         let mut rank = vec![0.0; levels.count];
         let mut values = Vec::with_capacity(rows.count() * x.len());

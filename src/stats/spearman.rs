@@ -42,7 +42,7 @@ pub(crate) struct CentredRanks {
 
 /// `None` if a value is not finite.
 pub(crate) fn centred_ranks(x: &[f64]) -> Option<CentredRanks> {
-    let middle = (x.len() as f64 + 1.0) / 2.0;
+    let middle = f64::midpoint(x.len() as f64, 1.0);
     let values: Vec<f64> = ranks(x)?.into_iter().map(|rank| rank - middle).collect();
     Some(CentredRanks {
         squares: dot(&values, &values),

@@ -292,9 +292,9 @@ fn fact_2_a_finite_group_is_positive_where_m_is_below_two() {
                 assert!((parts.s_cond - exact).abs() < 1e-14, "{parts:?}");
                 assert_eq!(parts.s_cond > 0.0, parts.m < 2.0, "{parts:?}");
                 if parts.m < 2.0 {
-                    positive += 1
+                    positive += 1;
                 } else {
-                    negative += 1
+                    negative += 1;
                 }
             }
         }

@@ -139,7 +139,7 @@ impl Fixture {
 /// that a failure names where it was.
 pub(super) struct Worst {
     tolerance: f64,
-    worst: f64,
+    largest: f64,
     at: String,
     pub(super) compared: usize,
 }
@@ -148,7 +148,7 @@ impl Worst {
     pub(super) fn new(tolerance: f64) -> Worst {
         Worst {
             tolerance,
-            worst: 0.0,
+            largest: 0.0,
             at: String::new(),
             compared: 0,
         }
@@ -162,20 +162,20 @@ impl Worst {
             (got - want).abs() / scale.abs()
         };
         // NaN must not pass as smaller than anything.
-        if self.worst.is_nan() || difference <= self.worst {
+        if self.largest.is_nan() || difference <= self.largest {
             return;
         }
-        self.worst = difference;
+        self.largest = difference;
         self.at = format!("{at}: {got:e}, expected {want:e}");
     }
 
     pub(super) fn check(&self) {
         assert!(self.compared > 0, "nothing was compared");
         assert!(
-            self.worst <= self.tolerance,
+            self.largest <= self.tolerance,
             "worst of {}: {:.2e} of its scale at {}",
             self.compared,
-            self.worst,
+            self.largest,
             self.at
         );
     }

@@ -17,7 +17,8 @@ pub struct Softmax {
 }
 
 impl Softmax {
-    /// Softmax of logits `z` with label slot `y`.
+    /// Softmax of logits `z` with label slot `y`. A NaN among the logits makes
+    /// everything NaN.
     ///
     /// # Panics
     /// If `y` is not a slot of `z`.

@@ -1,0 +1,16 @@
+//! The nominal tables: their names, columns, units. The names are part of the
+//! interface; a table of one schema is never taken for one of another.
+mod analysis;
+mod column;
+mod measures;
+mod training;
+
+pub use column::{Column, Dtype, Schema, all, named};
+pub use {
+    analysis::{
+        AFFINE, COMPARISONS, IMPACT, IMPACT_SEEDS, PREDICTIONS, READINGS, RECOMMENDATION,
+        SENSITIVITY, VERDICT,
+    },
+    measures::{COSTATES, HEADROOM, HEADROOM_PROMPTS, SCORES, SCORES_WIDE, SIGNAL},
+    training::{PRETRAIN_LOG, PROMPTS, REWARDS, ROLLOUTS, TRAINING_LOG},
+};

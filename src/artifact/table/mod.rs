@@ -1,0 +1,13 @@
+//! Tables: eager polars frames of a nominal schema, as parquet and CSV, and as
+//! plain Rust rows. Holds no meaning of any column.
+mod columns;
+mod conform;
+mod csv;
+mod parquet;
+mod rows;
+
+pub use columns::{bools, f64s, i64s, required, texts};
+pub use conform::check;
+pub use csv::{read_csv, to_csv, to_json};
+pub use parquet::{encode, gather, gather_with_coords, read, read_artifact};
+pub use rows::{decode_rows, encode_rows, frame_of, gather_rows, read_rows};
