@@ -49,7 +49,14 @@ pub fn serve(kinds: &[Kind], cache: &Path) -> Result<()> {
     });
     let held = Held::default();
     for task in tasks {
-        executor::perform(&task, kinds, &cache, &held, &|| stopping.load(Ordering::Relaxed), &report);
+        executor::perform(
+            &task,
+            kinds,
+            &cache,
+            &held,
+            &|| stopping.load(Ordering::Relaxed),
+            &report,
+        );
     }
     Ok(())
 }

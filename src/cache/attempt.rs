@@ -31,7 +31,7 @@ const WORK: &str = "work";
 const GATE: &str = "gate";
 /// How long another machine's folder is left alone, since its locks may not
 /// be visible here.
-const GRACE: Duration = Duration::from_secs(24 * 60 * 60);
+const GRACE: Duration = Duration::from_hours(24);
 
 /// A private folder (mode 0700) on the cache's file system, removed on drop.
 #[derive(Debug)]
@@ -99,13 +99,16 @@ impl Cache {
             let listing = fs::read_dir(&tmp).map_err(|error| fault("list", &tmp, 0, error))?;
             for entry in listing {
                 let path = entry.map_err(|error| fault("list", &tmp, 0, error))?.path();
-                if path.is_dir() && is_settled(&path, own.born()) {
-                    dead.extend(claim(&path).map(|claim| (path, claim)));
+                if path.is_dir()
+                    && is_settled(&path, own.born())
+                    && let Owner::Dead(lock) = owner(&path)
+                {
+                    dead.push((path, lock));
                 }
             }
         }
         let mut removed = 0;
-        for (path, _claim) in dead {
+        for (path, _lock) in dead {
             remove_all(&path).map_err(|error| fault("remove", &path, 0, error))?;
             removed += 1;
         }
@@ -127,16 +130,22 @@ fn is_settled(place: &Path, now: Option<SystemTime>) -> bool {
     own || old
 }
 
-/// The lock of a folder that nobody holds; none while its owner lives or where
-/// locks do not work. A folder without a lock file is one half removed.
-fn claim(place: &Path) -> Option<Option<File>> {
+/// Whose an attempt's folder is.
+enum Owner {
+    /// Its lock is held, or cannot be asked for.
+    Alive,
+    /// We hold its lock now; a folder without a lock file is one half removed.
+    Dead(Option<File>),
+}
+
+fn owner(place: &Path) -> Owner {
     match OpenOptions::new().write(true).open(place.join(LOCK)) {
         Ok(lock) => match lock.try_lock() {
-            Ok(()) => Some(Some(lock)),
-            Err(TryLockError::WouldBlock | TryLockError::Error(_)) => None,
+            Ok(()) => Owner::Dead(Some(lock)),
+            Err(TryLockError::WouldBlock | TryLockError::Error(_)) => Owner::Alive,
         },
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Some(None),
-        Err(_) => None,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Owner::Dead(None),
+        Err(_) => Owner::Alive,
     }
 }
 
@@ -241,7 +250,7 @@ mod tests {
         assert!(!dead.exists());
         assert!(foreign.exists());
         assert!(live.path().exists());
-        let old = live.born().unwrap() - GRACE - Duration::from_secs(60);
+        let old = live.born().unwrap() - GRACE - Duration::from_mins(1);
         File::open(foreign.join(LOCK))
             .unwrap()
             .set_modified(old)

@@ -122,7 +122,10 @@ impl Cache {
         let draft = self.draft(source, expected)?;
         let (digest, size) = (draft.digest, draft.size);
         let target = self.blob_path(&digest);
-        self.clear_wrong_size(&target, size)?;
+        if let Some(standing) = self.standing(&target, size)? {
+            draft.yield_to(&target, &standing)?;
+            return Ok((digest, size));
+        }
         if draft.place(&target)? == Placed::New
             && let Ok(found) = fs::metadata(&target)
         {
@@ -132,10 +135,11 @@ impl Cache {
         Ok((digest, size))
     }
 
-    /// A blob of the right name and the wrong size must not count as ours.
-    fn clear_wrong_size(&self, target: &Path, size: u64) -> Result<()> {
+    /// What stands at a blob's place. A file of the wrong size must not count
+    /// as ours and makes way.
+    fn standing(&self, target: &Path, size: u64) -> Result<Option<Metadata>> {
         match fs::symlink_metadata(target) {
-            Ok(found) if found.is_file() && found.len() == size => Ok(()),
+            Ok(found) if found.is_file() && found.len() == size => Ok(Some(found)),
             Ok(found) => {
                 let moved = self.quarantine(target)?;
                 self.notice(format!(
@@ -144,9 +148,9 @@ impl Cache {
                     found.len(),
                     moved.display()
                 ));
-                Ok(())
+                Ok(None)
             }
-            Err(error) if is_absent(&error) => Ok(()),
+            Err(error) if is_absent(&error) => Ok(None),
             Err(error) => Err(fault("read", target, 0, error)),
         }
     }

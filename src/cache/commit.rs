@@ -11,7 +11,7 @@ use crate::{
         publish::Placed,
         record::{Record, parse},
         sealed,
-        store::Cache,
+        store::{Cache, FORMAT_VERSION},
     },
     digest::Key,
 };
@@ -123,19 +123,16 @@ impl Cache {
     fn keep_beside(&self, record: &Record, bytes: &[u8]) -> Result<()> {
         for n in 1.. {
             let path = self.beside_path(&record.key, n);
-            match fs::read(&path) {
-                Ok(found) => {
-                    let same = |other: Record| other.outputs == record.outputs;
-                    if parse(&found, &record.key).is_ok_and(same) {
-                        return Ok(());
-                    }
+            if let Ok(found) = fs::read(&path) {
+                let same = |other: Record| other.outputs == record.outputs;
+                if parse(&found, &record.key).is_ok_and(same) {
+                    return Ok(());
                 }
-                Err(_) => {
-                    let draft = self.draft(bytes, bytes.len() as u64)?;
-                    if draft.place(&path)? == Placed::New {
-                        return Ok(());
-                    }
-                }
+                continue;
+            }
+            let draft = self.draft(bytes, bytes.len() as u64)?;
+            if draft.place(&path)? == Placed::New {
+                return Ok(());
             }
         }
         Ok(())
@@ -145,11 +142,19 @@ impl Cache {
 fn sealed_record(record: &Record) -> Result<Vec<u8>> {
     let what = || format!("record {} cannot be committed", record.key);
     record.check().with_context(what)?;
+    let format = record.format;
+    ensure!(
+        format == FORMAT_VERSION,
+        "{}: it has format {format}",
+        what()
+    );
     sealed::seal(record).with_context(what)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::slice;
+
     use super::*;
     use crate::{
         cache::record::tests::{cache, record},
@@ -195,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_that_is_not_the_manifests_is_refused() {
+    fn what_would_not_be_read_back_is_refused() {
         let (_place, cache) = cache();
         let mut bad = record(&cache, 1, "one");
         bad.key = Key(Digest::of(b"other"));
@@ -203,6 +208,9 @@ mod tests {
         let mut bad = record(&cache, 1, "one");
         let content = bad.outputs["out"];
         bad.outputs.insert("a\tb".to_owned(), content);
+        assert!(cache.commit(&bad).is_err());
+        let mut bad = record(&cache, 1, "one");
+        bad.format = 2;
         assert!(cache.commit(&bad).is_err());
     }
 
@@ -246,7 +254,7 @@ mod tests {
         let next = record(&cache, 1, "two");
         assert_eq!(cache.supersede(&next, &lost).unwrap(), Committed::New);
         assert_eq!(cache.record(&lost.key).unwrap(), Some(next.clone()));
-        assert_eq!(cache.records_beside(&lost.key), [lost.clone()]);
+        assert_eq!(cache.records_beside(&lost.key), slice::from_ref(&lost));
         // A second one that also missed the old bytes comes too late.
         let late = record(&cache, 1, "three");
         let differs = Committed::Differs {

@@ -33,7 +33,8 @@ fn publishes_until_killed() {
         return;
     };
     let cache = Cache::open(Path::new(&place)).unwrap();
-    let state = tempfile::tempdir().unwrap();
+    // Not in the system's folder: nobody would remove it after a kill.
+    let state = cache.attempt_dir().unwrap();
     let mut out = std::io::stdout();
     for x in first.parse().unwrap().. {
         let record = record(&cache, x, &text(x));

@@ -14,8 +14,8 @@ use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 
 use crate::{
     cache::{
-        blob::{Content, Form},
-        index_file::{HEADER, Stored, append_text, closed, lock},
+        blob::Content,
+        index_file::{HEADER, Stored, append_text, lock},
         read::Stamp,
         record::Record,
         store::Cache,
@@ -33,7 +33,7 @@ pub struct IndexEntry {
     pub duration_ms: u64,
     pub outputs: BTreeMap<String, Content>,
     /// Size in bytes and time of change (ns) of the record's file.
-    file: (u64, i64),
+    pub(super) file: (u64, i64),
 }
 
 impl IndexEntry {
@@ -53,50 +53,6 @@ impl IndexEntry {
             outputs: record.outputs.clone(),
             file: stamp(cache, &record.key)?,
         })
-    }
-
-    pub(super) fn line(&self) -> String {
-        let (size, time) = self.file;
-        let mut line = format!(
-            "+\t{}\t{}\t{}\t{}\t{size}\t{time}\t{}",
-            self.key, self.shape, self.family, self.duration_ms, self.kind
-        );
-        for (name, content) in &self.outputs {
-            let form = match content.form {
-                Form::File => "file",
-                Form::Tree => "tree",
-            };
-            line.push_str(&format!(
-                "\t{name}\t{}\t{}\t{form}",
-                content.digest, content.size
-            ));
-        }
-        closed(line)
-    }
-
-    pub(super) fn parse<'a>(mut fields: impl Iterator<Item = &'a str>) -> Option<IndexEntry> {
-        let mut entry = IndexEntry {
-            key: Key(fields.next()?.parse().ok()?),
-            shape: fields.next()?.parse().ok()?,
-            family: fields.next()?.parse().ok()?,
-            duration_ms: fields.next()?.parse().ok()?,
-            file: (fields.next()?.parse().ok()?, fields.next()?.parse().ok()?),
-            kind: fields.next()?.to_owned(),
-            outputs: BTreeMap::new(),
-        };
-        while let Some(name) = fields.next() {
-            let digest = fields.next()?.parse().ok()?;
-            let size = fields.next()?.parse().ok()?;
-            let form = match fields.next()? {
-                "file" => Form::File,
-                "tree" => Form::Tree,
-                _ => return None,
-            };
-            entry
-                .outputs
-                .insert(name.to_owned(), Content { digest, size, form });
-        }
-        Some(entry)
     }
 }
 

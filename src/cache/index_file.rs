@@ -1,7 +1,8 @@
 //! The file of the derived index: appending to it under a lock, parsing it line
 //! by line. A torn or altered line is no line.
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
+    fmt::Write as _,
     fs::{self, File, OpenOptions},
     io::{Read, Seek, SeekFrom, Write},
 };
@@ -9,13 +10,68 @@ use std::{
 use anyhow::Result;
 
 use crate::{
-    cache::{attempt::open_lock, index::IndexEntry, record::Record, space::fault, store::Cache},
+    cache::{
+        attempt::open_lock,
+        blob::{Content, Form},
+        index::IndexEntry,
+        record::Record,
+        space::fault,
+        store::Cache,
+    },
     digest::{Digest, Key},
 };
 
 pub(super) const HEADER: &str = "vgh index 1\n";
 /// Hexadecimal digits of a line's check.
 const CHECK: usize = 16;
+
+impl IndexEntry {
+    pub(super) fn line(&self) -> String {
+        let (size, time) = self.file;
+        let mut line = format!(
+            "+\t{}\t{}\t{}\t{}\t{size}\t{time}\t{}",
+            self.key, self.shape, self.family, self.duration_ms, self.kind
+        );
+        for (name, content) in &self.outputs {
+            let form = match content.form {
+                Form::File => "file",
+                Form::Tree => "tree",
+            };
+            write!(
+                line,
+                "\t{name}\t{}\t{}\t{form}",
+                content.digest, content.size
+            )
+            .expect("writing to a string does not fail");
+        }
+        closed(&line)
+    }
+
+    pub(super) fn parse<'a>(mut fields: impl Iterator<Item = &'a str>) -> Option<IndexEntry> {
+        let mut entry = IndexEntry {
+            key: Key(fields.next()?.parse().ok()?),
+            shape: fields.next()?.parse().ok()?,
+            family: fields.next()?.parse().ok()?,
+            duration_ms: fields.next()?.parse().ok()?,
+            file: (fields.next()?.parse().ok()?, fields.next()?.parse().ok()?),
+            kind: fields.next()?.to_owned(),
+            outputs: BTreeMap::new(),
+        };
+        while let Some(name) = fields.next() {
+            let digest = fields.next()?.parse().ok()?;
+            let size = fields.next()?.parse().ok()?;
+            let form = match fields.next()? {
+                "file" => Form::File,
+                "tree" => Form::Tree,
+                _ => return None,
+            };
+            entry
+                .outputs
+                .insert(name.to_owned(), Content { digest, size, form });
+        }
+        Some(entry)
+    }
+}
 
 /// What stands in the file.
 pub(super) struct Stored {
@@ -77,7 +133,7 @@ pub(super) fn append(cache: &Cache, record: &Record) {
 /// # Errors
 /// The index exists and cannot be written: the record must then stay.
 pub(super) fn bury(cache: &Cache, key: &Key) -> Result<()> {
-    try_append(cache, &closed(format!("-\t{key}")))
+    try_append(cache, &closed(&format!("-\t{key}")))
 }
 
 /// The lock under which the index is written and records are superseded.
@@ -121,8 +177,8 @@ fn ends_whole(file: &mut File) -> std::io::Result<bool> {
     Ok(last == *b"\n")
 }
 
-pub(super) fn closed(text: String) -> String {
-    let check = check_of(&text);
+fn closed(text: &str) -> String {
+    let check = check_of(text);
     format!("{text}\t{check}\n")
 }
 

@@ -4,10 +4,11 @@
 //! A target therefore exists whole or not at all, and the first writer wins.
 //! Hashes the very bytes it writes; never hashes a source and then moves it.
 use std::{
-    fs::{self, DirBuilder, File, OpenOptions, Permissions},
+    fs::{self, DirBuilder, File, Metadata, OpenOptions, Permissions},
     io::{self, Read, Write},
     os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use anyhow::{Context, Result, bail};
@@ -19,6 +20,8 @@ use crate::{
 
 /// Bytes copied at once.
 const CHUNK: usize = 1 << 20;
+/// After this time a name is on the disk whether or not anybody synced it.
+const WRITTEN_BACK: Duration = Duration::from_mins(1);
 
 /// What became of a publication.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,6 +73,22 @@ impl Draft {
         // Also for an existing file: its writer may have died before this step.
         sync_dir(parent)?;
         Ok(placed)
+    }
+
+    /// Takes what stands at `target`, known to be as ours, in the place of this
+    /// draft. A young one is synced: its writer may have died before that.
+    pub(super) fn yield_to(self, target: &Path, standing: &Metadata) -> Result<()> {
+        let changed = standing
+            .ctime()
+            .saturating_add_unsigned(WRITTEN_BACK.as_secs());
+        if self
+            .file
+            .metadata()
+            .is_ok_and(|ours| ours.ctime() > changed)
+        {
+            return Ok(());
+        }
+        sync_dir(parent(target)?)
     }
 
     /// Publishes at `target` in the place of what stands there.
@@ -199,13 +218,18 @@ fn parent(path: &Path) -> Result<&Path> {
 
 /// Makes a folder and, as far as needed, its parents, each durable.
 pub(super) fn ensure_dir(path: &Path) -> Result<()> {
-    match fs::create_dir(path) {
+    let mut made = fs::create_dir(path);
+    if let Err(error) = &made
+        && error.kind() == io::ErrorKind::NotFound
+        && let Some(parent) = path.parent()
+    {
+        ensure_dir(parent)?;
+        // Once: some places (/proc) say `not found` to every new name.
+        made = fs::create_dir(path);
+    }
+    match made {
         Ok(()) => sync_dir(parent(path)?),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
-        Err(error) if error.kind() == io::ErrorKind::NotFound && path.parent().is_some() => {
-            ensure_dir(parent(path)?)?;
-            ensure_dir(path)
-        }
         Err(error) => Err(fault("create", path, 0, error)),
     }
 }

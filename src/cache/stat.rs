@@ -9,7 +9,6 @@
 use std::{
     collections::HashMap,
     fs::{self, File},
-    os::unix::fs::FileTypeExt,
     path::{Path, PathBuf, absolute},
 };
 
@@ -164,7 +163,7 @@ impl StatIndex {
         if kind.is_dir() {
             bail!("{} is a folder, not a file", place.display());
         }
-        if kind.is_fifo() || !kind.is_file() {
+        if !kind.is_file() {
             bail!("{} is not a regular file", place.display());
         }
         let stamp = Stamp::of(&found);
@@ -313,7 +312,7 @@ mod tests {
         fs::write(&path, "hallo").unwrap();
         set_modified(&path, then);
         assert_eq!(index.digest_of(&path).unwrap().0, Digest::of(b"hallo"));
-        let future = then + Duration::from_secs(86_400);
+        let future = then + Duration::from_hours(24);
         set_modified(&path, future);
         for _ in 0..2 {
             assert_eq!(index.digest_of(&path).unwrap().0, Digest::of(b"hallo"));

@@ -4,7 +4,7 @@ use std::{
     collections::HashMap,
     fs,
     io::{self, Read},
-    path::{Path, PathBuf},
+    path::{Path, PathBuf, absolute},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -94,7 +94,8 @@ impl Cache {
     fn at(root: &Path) -> Cache {
         Cache {
             inner: Arc::new(Inner {
-                root: root.to_owned(),
+                // A child in another working folder must find the same place.
+                root: absolute(root).unwrap_or_else(|_| root.to_owned()),
                 checked: Mutex::default(),
                 trees: Mutex::default(),
                 notices: Mutex::default(),
@@ -109,24 +110,23 @@ impl Cache {
 
     /// Where the blob of a digest lies, there or not.
     pub fn blob_path(&self, digest: &Digest) -> PathBuf {
-        let name = digest.to_string();
-        self.inner.root.join("blobs").join(&name[..2]).join(name)
+        self.sharded("blobs", digest, "")
     }
 
     /// Where the canonical record of a key lies, there or not.
     pub fn record_path(&self, key: &Key) -> PathBuf {
-        self.record_file(key, "json")
+        self.sharded("records", &key.0, ".json")
     }
 
     /// Where the `n`-th record that differs from the canonical one lies.
     pub(super) fn beside_path(&self, key: &Key, n: usize) -> PathBuf {
-        self.record_file(key, &format!("{n}.json"))
+        self.sharded("records", &key.0, &format!(".{n}.json"))
     }
 
-    fn record_file(&self, key: &Key, ending: &str) -> PathBuf {
-        let name = key.to_string();
-        let folder = self.inner.root.join("records").join(&name[..2]);
-        folder.join(format!("{name}.{ending}"))
+    fn sharded(&self, kind: &str, digest: &Digest, ending: &str) -> PathBuf {
+        let name = digest.to_string();
+        let file = format!("{kind}/{}/{name}{ending}", &name[..2]);
+        self.inner.root.join(file)
     }
 
     /// The folder of one run, made if missing. `id` is a plain file name.
@@ -341,6 +341,15 @@ mod tests {
             .unwrap_err()
             .to_string();
         assert!(text.contains("cannot") && !text.contains('\n'), "{text}");
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_place_that_takes_no_folders_is_one_line() {
+        let text = Cache::open(Path::new("/proc/vgh/cache"))
+            .unwrap_err()
+            .to_string();
+        assert!(text.contains("cannot create /proc/vgh"), "{text}");
     }
 
     #[test]

@@ -59,7 +59,7 @@ impl Workplace {
 
     /// Hashes what the pipeline names outside the cache.
     pub(super) fn externals(&self, cache: Option<&Cache>) -> Result<Externals, Failure> {
-        let mut stat = StatIndex::load(cache);
+        let mut stat = cache.map_or_else(StatIndex::in_memory, StatIndex::load);
         let externals = Externals::digest(&self.pipeline, &mut stat)?;
         stat.save()?;
         Ok(externals)

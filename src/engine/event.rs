@@ -7,21 +7,66 @@ use serde::Serialize;
 #[serde(tag = "event", rename_all = "kebab-case")]
 pub enum Event {
     /// Before anything else. `run` and `maybe` are what the plan said.
-    RunStarted { run: String, pipeline: String, instances: usize, cached: usize, to_run: usize, maybe: usize },
+    RunStarted {
+        run: String,
+        pipeline: String,
+        instances: usize,
+        cached: usize,
+        to_run: usize,
+        maybe: usize,
+    },
     /// An instance's result was found in the cache.
-    Cached { stage: String, instance: String },
+    Cached {
+        stage: String,
+        instance: String,
+    },
     /// One pass began; `marks` are the wanted values of a progressive parameter.
-    Started { pass: u64, stage: String, instance: String, marks: Vec<u64>, resumed_at: Option<u64>, slot: usize },
-    Progress { pass: u64, done: u64, total: u64, note: String },
-    Log { pass: u64, line: String },
+    Started {
+        pass: u64,
+        stage: String,
+        instance: String,
+        marks: Vec<u64>,
+        resumed_at: Option<u64>,
+        slot: usize,
+    },
+    Progress {
+        pass: u64,
+        done: u64,
+        total: u64,
+        note: String,
+    },
+    Log {
+        pass: u64,
+        line: String,
+    },
     /// An instance's record is durable.
-    Finished { pass: u64, stage: String, instance: String, duration_ms: u64 },
+    Finished {
+        pass: u64,
+        stage: String,
+        instance: String,
+        duration_ms: u64,
+    },
     /// The pass as a whole is over; `duration_ms` is its wall time.
-    PassFinished { pass: u64, stage: String, duration_ms: u64 },
-    Failed { pass: u64, stage: String, instance: String, error: String },
+    PassFinished {
+        pass: u64,
+        stage: String,
+        duration_ms: u64,
+    },
+    Failed {
+        pass: u64,
+        stage: String,
+        instance: String,
+        error: String,
+    },
     /// Not run, since something it needs failed or the run stopped.
-    Skipped { stage: String, instance: String, because: String },
-    Warning { message: String },
+    Skipped {
+        stage: String,
+        instance: String,
+        because: String,
+    },
+    Warning {
+        message: String,
+    },
     /// Always the last.
     RunFinished(RunTotals),
 }

@@ -11,7 +11,8 @@ use std::{
 use anyhow::{Context as _, Result};
 
 use crate::{
-    cache::{Cache, Committed, Content, Provenance, Record, RecordIndex},
+    cache::{Cache, Committed, Content, IndexEntry, Provenance, Record, RecordIndex},
+    digest::Key,
     engine::{
         event::{Event, RunTotals},
         executor::Executor,
@@ -44,7 +45,18 @@ pub struct Options<'a> {
 pub struct Outcome {
     pub totals: RunTotals,
     /// Results by instance, cached or executed.
-    pub outputs: BTreeMap<InstanceId, Settled>,
+    pub results: BTreeMap<InstanceId, Done>,
+}
+
+/// The result of one instance.
+#[derive(Debug, Clone)]
+pub struct Done {
+    pub key: Key,
+    pub outputs: Settled,
+    /// What making it took, whenever that was.
+    pub duration_ms: u64,
+    /// Whether this run executed it.
+    pub executed: bool,
 }
 
 /// Runs what `plan` says, telling `watch` everything that happens.
@@ -76,8 +88,12 @@ pub fn execute(
         cache,
         index,
         watch,
-        schedule: Schedule::new(nodes(pipeline, graph, plan), options.jobs, options.keep_going),
-        outputs: BTreeMap::new(),
+        schedule: Schedule::new(
+            nodes(pipeline, graph, plan),
+            options.jobs,
+            options.keep_going,
+        ),
+        results: BTreeMap::new(),
         manifests: BTreeMap::new(),
         passes: BTreeMap::new(),
         totals: RunTotals::default(),
@@ -92,7 +108,11 @@ fn nodes(pipeline: &Pipeline, graph: &Graph, plan: &Plan) -> Vec<NodeSpec> {
         id: entry.id,
         producers: graph.producers(entry.id).collect(),
         // What is cached costs nothing; an unknown duration counts as a second.
-        weight: if entry.state == State::Cached { 0 } else { entry.estimate_ms.unwrap_or(1000) },
+        weight: if entry.state == State::Cached {
+            0
+        } else {
+            entry.estimate_ms.unwrap_or(1000)
+        },
         cpu: pipeline.stage_of(entry.id).execution.resources.cpu,
     };
     plan.entries.iter().map(spec).collect()
@@ -113,7 +133,7 @@ struct Run<'a> {
     index: &'a mut RecordIndex,
     watch: &'a mut dyn FnMut(Event),
     schedule: Schedule,
-    outputs: BTreeMap<InstanceId, Settled>,
+    results: BTreeMap<InstanceId, Done>,
     manifests: BTreeMap<InstanceId, Manifest>,
     passes: BTreeMap<u64, PassState>,
     totals: RunTotals,
@@ -152,15 +172,39 @@ impl Run<'_> {
             self.content(id, input, source)
         });
         let key = manifest.key();
-        let found = self.index.lookup(&key).map(|entry| entry.outputs);
-        let complete = |outputs: &Settled| kind.ports.outputs.iter().all(|port| outputs.contains_key(port.name));
-        let usable = |outputs: &Settled| {
-            complete(outputs) && (!self.graph.is_target(id) || outputs.values().all(|content| self.cache.has(content)))
+        let found = self.index.lookup(&key);
+        let complete = |outputs: &Settled| {
+            kind.ports
+                .outputs
+                .iter()
+                .all(|port| outputs.contains_key(port.name))
+        };
+        let usable = |entry: &IndexEntry| {
+            let present = || {
+                entry
+                    .outputs
+                    .values()
+                    .all(|content| self.cache.has(content))
+            };
+            complete(&entry.outputs) && (!self.graph.is_target(id) || present())
         };
         if !self.schedule.must_remake(id)
-            && let Some(outputs) = found.filter(usable)
+            && let Some(entry) = found.filter(usable)
         {
-            self.outputs.insert(id, outputs);
+            let IndexEntry {
+                outputs,
+                duration_ms,
+                ..
+            } = entry;
+            self.results.insert(
+                id,
+                Done {
+                    key,
+                    outputs,
+                    duration_ms,
+                    executed: false,
+                },
+            );
             self.totals.cached += 1;
             self.schedule.hit(id);
             let (stage, instance) = self.names(id);
@@ -179,18 +223,22 @@ impl Run<'_> {
         lost.dedup();
         let family = manifest.family(kind);
         self.manifests.insert(id, manifest);
-        self.schedule.miss(id, family, mark(kind, instance).unwrap_or(0), &lost);
+        self.schedule
+            .miss(id, family, mark(kind, instance).unwrap_or(0), &lost);
         Ok(())
     }
 
     /// The artifact that `source` of `input` delivers; it has settled.
     fn content(&self, id: InstanceId, input: usize, source: usize) -> &Content {
         let source = &self.pipeline.instance(id).inputs[input].sources[source];
-        &self.outputs[&source.instance][source.output.name]
+        &self.results[&source.instance].outputs[source.output.name]
     }
 
     fn names(&self, id: InstanceId) -> (String, String) {
-        (self.pipeline.stage_of(id).name.clone(), self.pipeline.label(id))
+        (
+            self.pipeline.stage_of(id).name.clone(),
+            self.pipeline.label(id),
+        )
     }
 
     fn start(&mut self, start: &Start, executor: &mut dyn Executor) -> Result<()> {
@@ -199,15 +247,24 @@ impl Run<'_> {
         let progressive = stage.kind.progressive.is_some();
         let mut by_mark: BTreeMap<u64, Vec<InstanceId>> = BTreeMap::new();
         for &id in &start.members {
-            by_mark.entry(mark(stage.kind, self.pipeline.instance(id)).unwrap_or(0)).or_default().push(id);
+            by_mark
+                .entry(mark(stage.kind, self.pipeline.instance(id)).unwrap_or(0))
+                .or_default()
+                .push(id);
         }
         let marks: Vec<u64> = by_mark.keys().copied().filter(|_| progressive).collect();
         let family = self.manifests[&last].family(stage.kind);
         let resume = match marks.first() {
-            Some(first) => self.cache.snapshot(&family)?.filter(|snapshot| snapshot.mark < *first),
+            Some(first) => self
+                .cache
+                .snapshot(&family)?
+                .filter(|snapshot| snapshot.mark < *first),
             None => None,
         };
-        let resume = resume.map(|snapshot| TaskResume { mark: snapshot.mark, folder: snapshot.dir });
+        let resume = resume.map(|snapshot| TaskResume {
+            mark: snapshot.mark,
+            folder: snapshot.dir,
+        });
         let (name, label) = self.names(last);
         let task = Task {
             id: start.pass,
@@ -217,9 +274,17 @@ impl Run<'_> {
             externals: self.externals.paths(last),
             marks: marks.clone(),
             resume: resume.clone(),
-            snapshots: (progressive && stage.execution.snapshots == Snapshots::Last).then_some(family),
+            snapshots: (progressive && stage.execution.snapshots == Snapshots::Last)
+                .then_some(family),
         };
-        self.passes.insert(start.pass, PassState { stage: name.clone(), by_mark, begun: Instant::now() });
+        self.passes.insert(
+            start.pass,
+            PassState {
+                stage: name.clone(),
+                by_mark,
+                begun: Instant::now(),
+            },
+        );
         let slot = executor.start(task)?;
         (self.watch)(Event::Started {
             pass: start.pass,
@@ -247,13 +312,35 @@ impl Run<'_> {
 
     fn hear(&mut self, report: Report) -> Result<()> {
         match report {
-            Report::Progress { task, done, total, note } => {
-                (self.watch)(Event::Progress { pass: task, done, total, note });
+            Report::Progress {
+                task,
+                done,
+                total,
+                note,
+            } => {
+                (self.watch)(Event::Progress {
+                    pass: task,
+                    done,
+                    total,
+                    note,
+                });
             }
             Report::Log { task, line } => (self.watch)(Event::Log { pass: task, line }),
-            Report::Reached { task, mark, outputs, usage } => self.commit_mark(task, mark, &outputs, &usage)?,
-            Report::Finished { task, outputs, usage } => {
-                let last = self.passes.get(&task).and_then(|pass| pass.by_mark.keys().last().copied());
+            Report::Reached {
+                task,
+                mark,
+                outputs,
+                usage,
+            } => self.commit_mark(task, mark, &outputs, &usage)?,
+            Report::Finished {
+                task,
+                outputs,
+                usage,
+            } => {
+                let last = self
+                    .passes
+                    .get(&task)
+                    .and_then(|pass| pass.by_mark.keys().last().copied());
                 self.commit_mark(task, last.unwrap_or(0), &outputs, &usage)?;
                 self.over(task, "the kind returned without reaching this mark");
             }
@@ -264,15 +351,38 @@ impl Run<'_> {
     }
 
     /// Writes the records of all instances that wanted this mark.
-    fn commit_mark(&mut self, pass: u64, mark: u64, outputs: &Settled, usage: &Usage) -> Result<()> {
-        let members = self.passes.get_mut(&pass).and_then(|state| state.by_mark.remove(&mark));
+    fn commit_mark(
+        &mut self,
+        pass: u64,
+        mark: u64,
+        outputs: &Settled,
+        usage: &Usage,
+    ) -> Result<()> {
+        let members = self
+            .passes
+            .get_mut(&pass)
+            .and_then(|state| state.by_mark.remove(&mark));
         for id in members.into_iter().flatten() {
             let outputs = self.commit(id, outputs, usage)?;
-            self.outputs.insert(id, outputs);
+            let key = self.manifests[&id].key();
+            self.results.insert(
+                id,
+                Done {
+                    key,
+                    outputs,
+                    duration_ms: usage.duration_ms,
+                    executed: true,
+                },
+            );
             self.totals.executed += 1;
             self.schedule.reached(id);
             let (stage, instance) = self.names(id);
-            (self.watch)(Event::Finished { pass, stage, instance, duration_ms: usage.duration_ms });
+            (self.watch)(Event::Finished {
+                pass,
+                stage,
+                instance,
+                duration_ms: usage.duration_ms,
+            });
         }
         Ok(())
     }
@@ -280,7 +390,11 @@ impl Run<'_> {
     fn commit(&mut self, id: InstanceId, outputs: &Settled, usage: &Usage) -> Result<Settled> {
         let stage = self.pipeline.stage_of(id);
         let manifest = &self.manifests[&id];
-        let shape = Manifest::shape(stage.kind, self.pipeline.instance(id), self.externals.of(id));
+        let shape = Manifest::shape(
+            stage.kind,
+            self.pipeline.instance(id),
+            self.externals.of(id),
+        );
         let record = Record {
             format: crate::cache::FORMAT_VERSION,
             key: manifest.key(),
@@ -293,13 +407,21 @@ impl Run<'_> {
         let committed = self.cache.commit(&record)?;
         let settled = match committed {
             Committed::New | Committed::Same => outputs.clone(),
-            Committed::Differs { canonical } if canonical.outputs.values().all(|content| self.cache.has(content)) => {
+            Committed::Differs { canonical }
+                if canonical
+                    .outputs
+                    .values()
+                    .all(|content| self.cache.has(content)) =>
+            {
                 self.warn_differs(id, "the first result stays; the other is kept beside it");
                 canonical.outputs
             }
             Committed::Differs { canonical } => {
                 self.cache.supersede(&record, &canonical)?;
-                self.warn_differs(id, "the first result's bytes are lost, so this one takes its place");
+                self.warn_differs(
+                    id,
+                    "the first result's bytes are lost, so this one takes its place",
+                );
                 outputs.clone()
             }
         };
@@ -309,28 +431,44 @@ impl Run<'_> {
 
     fn warn_differs(&mut self, id: InstanceId, then: &str) {
         let label = self.pipeline.label(id);
-        let message = format!("`{label}` gave other bytes than an earlier run with the same key: {then}");
+        let message =
+            format!("`{label}` gave other bytes than an earlier run with the same key: {then}");
         (self.watch)(Event::Warning { message });
     }
 
     /// The pass is over; what it did not reach has failed with `error`.
     fn over(&mut self, pass: u64, error: &str) {
         let unfinished = self.schedule.finished(pass);
-        let Some(state) = self.passes.remove(&pass) else { return };
+        let Some(state) = self.passes.remove(&pass) else {
+            return;
+        };
         let reached_all = unfinished.is_empty();
         for id in unfinished {
             let (stage, instance) = self.names(id);
             if self.totals.interrupted {
                 self.totals.skipped += 1;
-                (self.watch)(Event::Skipped { stage, instance, because: "the run was stopped".into() });
+                (self.watch)(Event::Skipped {
+                    stage,
+                    instance,
+                    because: "the run was stopped".into(),
+                });
             } else {
                 self.totals.failed += 1;
-                (self.watch)(Event::Failed { pass, stage, instance, error: error.to_owned() });
+                (self.watch)(Event::Failed {
+                    pass,
+                    stage,
+                    instance,
+                    error: error.to_owned(),
+                });
             }
         }
         if reached_all {
             let duration_ms = state.begun.elapsed().as_millis() as u64;
-            (self.watch)(Event::PassFinished { pass, stage: state.stage, duration_ms });
+            (self.watch)(Event::PassFinished {
+                pass,
+                stage: state.stage,
+                duration_ms,
+            });
         }
     }
 
@@ -342,11 +480,18 @@ impl Run<'_> {
                 Some(producer) => format!("`{}` has no result", self.pipeline.label(producer)),
                 None => "the run was stopped".to_owned(),
             };
-            (self.watch)(Event::Skipped { stage, instance, because });
+            (self.watch)(Event::Skipped {
+                stage,
+                instance,
+                because,
+            });
         }
         self.totals.wall_s = self.begun.elapsed().as_secs_f64();
         (self.watch)(Event::RunFinished(self.totals.clone()));
-        Outcome { totals: self.totals, outputs: self.outputs }
+        Outcome {
+            totals: self.totals,
+            results: self.results,
+        }
     }
 }
 

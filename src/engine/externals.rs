@@ -6,7 +6,11 @@ use std::{
 
 use anyhow::{Context as _, Result};
 
-use crate::{cache::StatIndex, digest::Digest, pipeline::{InstanceId, Pipeline}};
+use crate::{
+    cache::StatIndex,
+    digest::Digest,
+    pipeline::{InstanceId, Pipeline},
+};
 
 /// For every instance: external parameter to digest, and where to read it.
 #[derive(Debug, Default)]
@@ -29,12 +33,24 @@ impl Externals {
                 let digest = match seen.get(&path) {
                     Some(digest) => *digest,
                     None => digest_of(&path, stat).with_context(|| {
-                        format!("`{}` of stage `{}`", external.param, pipeline.stage_of(id).name)
+                        format!(
+                            "`{}` of stage `{}`",
+                            external.param,
+                            pipeline.stage_of(id).name
+                        )
                     })?,
                 };
                 seen.insert(path.clone(), digest);
-                externals.digests.entry(id).or_default().insert(external.param, digest);
-                externals.paths.entry(id).or_default().insert(external.param, path);
+                externals
+                    .digests
+                    .entry(id)
+                    .or_default()
+                    .insert(external.param, digest);
+                externals
+                    .paths
+                    .entry(id)
+                    .or_default()
+                    .insert(external.param, path);
             }
         }
         Ok(externals)
@@ -47,11 +63,17 @@ impl Externals {
 
     pub fn paths(&self, id: InstanceId) -> BTreeMap<String, PathBuf> {
         let paths = self.paths.get(&id).into_iter().flatten();
-        paths.map(|(param, path)| ((*param).to_owned(), path.clone())).collect()
+        paths
+            .map(|(param, path)| ((*param).to_owned(), path.clone()))
+            .collect()
     }
 }
 
 fn digest_of(path: &Path, stat: &mut StatIndex) -> Result<Digest> {
     let metadata = std::fs::metadata(path).with_context(|| format!("read {}", path.display()))?;
-    if metadata.is_dir() { Ok(stat.tree_of(path)?.digest()) } else { Ok(stat.digest_of(path)?.0) }
+    if metadata.is_dir() {
+        Ok(stat.tree_of(path)?.digest())
+    } else {
+        Ok(stat.digest_of(path)?.0)
+    }
 }

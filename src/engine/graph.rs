@@ -26,18 +26,28 @@ impl Graph {
         }
         for id in pipeline.ids() {
             let inputs = &pipeline.instance(id).inputs;
-            let mut producers: Vec<InstanceId> =
-                inputs.iter().flat_map(|input| &input.sources).map(|source| source.instance).collect();
+            let mut producers: Vec<InstanceId> = inputs
+                .iter()
+                .flat_map(|input| &input.sources)
+                .map(|source| source.instance)
+                .collect();
             producers.sort_unstable();
             producers.dedup();
             for producer in producers {
                 edges.add_edge(node(producer), node(id), ());
             }
         }
-        let mut graph = Graph { edges, targets: vec![false; count], needed: vec![false; count] };
+        let mut graph = Graph {
+            edges,
+            targets: vec![false; count],
+            needed: vec![false; count],
+        };
         let targets: Vec<InstanceId> = match targets {
             Some(ids) => ids.to_vec(),
-            None => pipeline.ids().filter(|id| graph.consumers(*id).next().is_none()).collect(),
+            None => pipeline
+                .ids()
+                .filter(|id| graph.consumers(*id).next().is_none())
+                .collect(),
         };
         let mut stack = targets.clone();
         for id in targets {
@@ -52,11 +62,15 @@ impl Graph {
     }
 
     pub fn producers(&self, id: InstanceId) -> impl Iterator<Item = InstanceId> + '_ {
-        self.edges.neighbors_directed(node(id), Direction::Incoming).map(instance)
+        self.edges
+            .neighbors_directed(node(id), Direction::Incoming)
+            .map(instance)
     }
 
     pub fn consumers(&self, id: InstanceId) -> impl Iterator<Item = InstanceId> + '_ {
-        self.edges.neighbors_directed(node(id), Direction::Outgoing).map(instance)
+        self.edges
+            .neighbors_directed(node(id), Direction::Outgoing)
+            .map(instance)
     }
 
     pub fn is_target(&self, id: InstanceId) -> bool {
@@ -69,7 +83,9 @@ impl Graph {
 
     /// The instances that take part, producers first.
     pub fn needed(&self) -> impl DoubleEndedIterator<Item = InstanceId> + '_ {
-        (0..self.needed.len()).map(InstanceId).filter(|id| self.needed[id.0])
+        (0..self.needed.len())
+            .map(InstanceId)
+            .filter(|id| self.needed[id.0])
     }
 }
 

@@ -26,7 +26,11 @@ pub struct Manifest(pub Value);
 impl Manifest {
     /// The manifest without input digests: what is known before anything ran.
     /// `externals` gives the digest of each external parameter.
-    pub fn shape(kind: &Kind, instance: &Instance, externals: &BTreeMap<&'static str, Digest>) -> Manifest {
+    pub fn shape(
+        kind: &Kind,
+        instance: &Instance,
+        externals: &BTreeMap<&'static str, Digest>,
+    ) -> Manifest {
         Manifest::build(kind, instance, externals, |_, _| Value::Null)
     }
 
@@ -37,7 +41,9 @@ impl Manifest {
         externals: &BTreeMap<&'static str, Digest>,
         content: impl Fn(usize, usize) -> &'a Content,
     ) -> Manifest {
-        Manifest::build(kind, instance, externals, |input, source| json!(content(input, source).digest))
+        Manifest::build(kind, instance, externals, |input, source| {
+            json!(content(input, source).digest)
+        })
     }
 
     fn build(
@@ -61,8 +67,9 @@ impl Manifest {
             manifest.insert("externals".into(), json!(externals));
         }
         let inputs = instance.inputs.iter().enumerate();
-        let inputs: Map<String, Value> =
-            inputs.map(|(i, input)| (input.port.name.to_owned(), port_value(i, input, &digest))).collect();
+        let inputs: Map<String, Value> = inputs
+            .map(|(i, input)| (input.port.name.to_owned(), port_value(i, input, &digest)))
+            .collect();
         manifest.insert("inputs".into(), Value::Object(inputs));
         Manifest(Value::Object(manifest))
     }
@@ -93,12 +100,16 @@ fn port_value(index: usize, input: &Input, digest: &impl Fn(usize, usize) -> Val
         (Arity::One, [_]) => digest(index, 0),
         (_, sources) => {
             let items = sources.iter().enumerate();
-            items.map(|(j, source)| json!({ "at": source.coords, "digest": digest(index, j) })).collect()
+            items
+                .map(|(j, source)| json!({ "at": source.coords, "digest": digest(index, j) }))
+                .collect()
         }
     }
 }
 
 /// The progressive parameter's value; `None` for kinds without one.
 pub(super) fn mark(kind: &Kind, instance: &Instance) -> Option<u64> {
-    kind.progressive.and_then(|param| instance.params.get(param)).and_then(Value::as_u64)
+    kind.progressive
+        .and_then(|param| instance.params.get(param))
+        .and_then(Value::as_u64)
 }

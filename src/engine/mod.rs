@@ -13,7 +13,7 @@ mod schedule;
 mod task;
 
 pub use event::{Event, RunTotals};
-pub use execute::{Options, Outcome, execute};
+pub use execute::{Done, Options, Outcome, execute};
 pub use externals::Externals;
 pub use graph::Graph;
 pub use key::{FORMAT_VERSION, Manifest, Settled};

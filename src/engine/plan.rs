@@ -72,7 +72,12 @@ pub struct Pass {
 impl Plan {
     /// How many instances are cached, to run, and maybe.
     pub fn counts(&self) -> (usize, usize, usize) {
-        let count = |want: fn(&State) -> bool| self.entries.iter().filter(|entry| want(&entry.state)).count();
+        let count = |want: fn(&State) -> bool| {
+            self.entries
+                .iter()
+                .filter(|entry| want(&entry.state))
+                .count()
+        };
         (
             count(|state| matches!(state, State::Cached)),
             count(|state| matches!(state, State::Run(_))),
@@ -84,32 +89,50 @@ impl Plan {
 /// Reads records and looks for bytes; executes and writes nothing.
 ///
 /// `cache` is `None` where there is none yet: then everything runs.
-pub fn plan(pipeline: &Pipeline, graph: &Graph, externals: &Externals, cache: Option<(&Cache, &RecordIndex)>) -> Plan {
-    let mut draft = Draft { pipeline, graph, cache, entries: vec![None; pipeline.instances.len()] };
+pub fn plan(
+    pipeline: &Pipeline,
+    graph: &Graph,
+    externals: &Externals,
+    cache: Option<(&Cache, &RecordIndex)>,
+) -> Plan {
+    let mut draft = Draft {
+        pipeline,
+        graph,
+        cache,
+        entries: vec![None; pipeline.instances.len()],
+    };
     let mut families: BTreeMap<(Digest, String), Vec<(InstanceId, u64)>> = BTreeMap::new();
     for id in graph.needed() {
         let (planned, family) = draft.first_look(id, externals);
         if let (Some((family, mark)), State::Run(_)) = (family, &planned.state) {
-            families.entry((family, pipeline.stage_of(id).name.clone())).or_default().push((id, mark));
+            families
+                .entry((family, pipeline.stage_of(id).name.clone()))
+                .or_default()
+                .push((id, mark));
         }
         draft.entries[id.0] = Some(planned);
     }
     for id in graph.needed().rev() {
         draft.demand_bytes(id);
     }
-    let passes = families.into_iter().filter_map(|((family, stage), wanted)| {
-        let (first, last) = (wanted.first()?, wanted.last()?);
-        let resume = cache.and_then(|(cache, _)| cache.snapshot(&family).ok().flatten());
-        let from = resume.map_or(0, |snapshot| snapshot.mark);
-        Some(Pass {
-            stage,
-            instance: pipeline.label(last.0),
-            from: if from < first.1 { from } else { 0 },
-            to: last.1,
-        })
-    });
+    let passes = families
+        .into_iter()
+        .filter_map(|((family, stage), wanted)| {
+            let (first, last) = (wanted.first()?, wanted.last()?);
+            let resume = cache.and_then(|(cache, _)| cache.snapshot(&family).ok().flatten());
+            let from = resume.map_or(0, |snapshot| snapshot.mark);
+            Some(Pass {
+                stage,
+                instance: pipeline.label(last.0),
+                from: if from < first.1 { from } else { 0 },
+                to: last.1,
+            })
+        });
     let passes = passes.collect();
-    Plan { entries: draft.entries.into_iter().flatten().collect(), passes }
+    Plan {
+        entries: draft.entries.into_iter().flatten().collect(),
+        passes,
+    }
 }
 
 struct Draft<'a> {
@@ -121,13 +144,25 @@ struct Draft<'a> {
 
 impl Draft<'_> {
     /// The state by records alone, and the family of a progressive instance.
-    fn first_look(&self, id: InstanceId, externals: &Externals) -> (Planned, Option<(Digest, u64)>) {
+    fn first_look(
+        &self,
+        id: InstanceId,
+        externals: &Externals,
+    ) -> (Planned, Option<(Digest, u64)>) {
         let (instance, kind) = (self.pipeline.instance(id), self.pipeline.stage_of(id).kind);
-        let mut planned = Planned { id, state: State::Cached, key: None, outputs: None, estimate_ms: None };
+        let mut planned = Planned {
+            id,
+            state: State::Cached,
+            key: None,
+            outputs: None,
+            estimate_ms: None,
+        };
         if let Some(manifest) = self.manifest(id, externals) {
             let key = manifest.key();
             planned.key = Some(key);
-            planned.outputs = self.cache.and_then(|(_, index)| Some(index.get(&key)?.outputs.clone()));
+            planned.outputs = self
+                .cache
+                .and_then(|(_, index)| Some(index.lookup(&key)?.outputs));
             if planned.outputs.is_none() {
                 planned.state = State::Run(Reason::NoRecord);
             }
@@ -135,8 +170,14 @@ impl Draft<'_> {
             return (planned, family);
         }
         let shape = Manifest::shape(kind, instance, externals.of(id)).digest();
-        let known = self.cache.is_some_and(|(_, index)| index.known_shape(&shape));
-        planned.state = if known { State::Maybe(Reason::InputsChange) } else { State::Run(Reason::NewShape) };
+        let known = self
+            .cache
+            .is_some_and(|(_, index)| index.known_shape(&shape));
+        planned.state = if known {
+            State::Maybe(Reason::InputsChange)
+        } else {
+            State::Run(Reason::NewShape)
+        };
         (planned, None)
     }
 
@@ -144,36 +185,69 @@ impl Draft<'_> {
         let instance = self.pipeline.instance(id);
         for producer in self.graph.producers(id) {
             let planned = self.entries[producer.0].as_ref()?;
-            planned.outputs.as_ref().filter(|_| planned.state == State::Cached)?;
+            planned
+                .outputs
+                .as_ref()
+                .filter(|_| planned.state == State::Cached)?;
         }
         let outputs = |source: &crate::pipeline::InputSource| {
-            self.entries[source.instance.0].as_ref().and_then(|planned| planned.outputs.as_ref()?.get(source.output.name))
+            self.entries[source.instance.0]
+                .as_ref()
+                .and_then(|planned| planned.outputs.as_ref()?.get(source.output.name))
         };
         // A record that lacks an output is of an older form of the kind.
-        let complete = instance.inputs.iter().flat_map(|input| &input.sources).all(|source| outputs(source).is_some());
+        let complete = instance
+            .inputs
+            .iter()
+            .flat_map(|input| &input.sources)
+            .all(|source| outputs(source).is_some());
         complete.then(|| {
-            Manifest::full(self.pipeline.stage_of(id).kind, instance, externals.of(id), |input, source| {
-                outputs(&instance.inputs[input].sources[source]).expect("every source was looked up above")
-            })
+            Manifest::full(
+                self.pipeline.stage_of(id).kind,
+                instance,
+                externals.of(id),
+                |input, source| {
+                    outputs(&instance.inputs[input].sources[source])
+                        .expect("every source was looked up above")
+                },
+            )
         })
     }
 
     /// Consumers were settled before: does anyone want bytes that are gone?
     fn demand_bytes(&mut self, id: InstanceId) {
         let Some((cache, _)) = self.cache else { return };
-        let Some(planned) = self.entries[id.0].as_ref().filter(|planned| planned.state == State::Cached) else { return };
-        let state_of = |consumer: InstanceId| self.entries[consumer.0].as_ref().map(|planned| &planned.state);
+        let Some(planned) = self.entries[id.0]
+            .as_ref()
+            .filter(|planned| planned.state == State::Cached)
+        else {
+            return;
+        };
+        let state_of = |consumer: InstanceId| {
+            self.entries[consumer.0]
+                .as_ref()
+                .map(|planned| &planned.state)
+        };
         let consumers = || self.graph.consumers(id).filter_map(state_of);
-        let wanted = self.graph.is_target(id) || consumers().any(|state| matches!(state, State::Run(_)));
+        let wanted =
+            self.graph.is_target(id) || consumers().any(|state| matches!(state, State::Run(_)));
         let maybe = consumers().any(|state| matches!(state, State::Maybe(_)));
         if !wanted && !maybe {
             return;
         }
-        let present = planned.outputs.iter().flatten().all(|(_, content)| cache.has(content));
+        let present = planned
+            .outputs
+            .iter()
+            .flatten()
+            .all(|(_, content)| cache.has(content));
         if present {
             return;
         }
-        let state = if wanted { State::Run(Reason::BytesMissing) } else { State::Maybe(Reason::BytesMissing) };
+        let state = if wanted {
+            State::Run(Reason::BytesMissing)
+        } else {
+            State::Maybe(Reason::BytesMissing)
+        };
         if let Some(planned) = &mut self.entries[id.0] {
             planned.state = state;
         }

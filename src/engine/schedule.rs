@@ -95,7 +95,11 @@ impl Schedule {
         let mut to_consider = VecDeque::new();
         for spec in specs {
             for producer in &spec.producers {
-                nodes.get_mut(producer).expect("producers come first").consumers.push(spec.id);
+                nodes
+                    .get_mut(producer)
+                    .expect("producers come first")
+                    .consumers
+                    .push(spec.id);
             }
             if spec.producers.is_empty() {
                 to_consider.push_back(spec.id);
@@ -115,7 +119,12 @@ impl Schedule {
         }
         let ids: Vec<InstanceId> = nodes.keys().rev().copied().collect();
         for id in ids {
-            let after = nodes[&id].consumers.iter().map(|consumer| nodes[consumer].priority).max().unwrap_or(0);
+            let after = nodes[&id]
+                .consumers
+                .iter()
+                .map(|consumer| nodes[consumer].priority)
+                .max()
+                .unwrap_or(0);
             if let Some(node) = nodes.get_mut(&id) {
                 node.priority += after;
             }
@@ -139,7 +148,10 @@ impl Schedule {
     pub(super) fn next(&mut self) -> Option<Ask> {
         while let Some(id) = self.to_consider.pop_front() {
             let node = self.node(id);
-            if matches!(node.state, State::Waiting(0) | State::Lacking(0) | State::Ready) {
+            if matches!(
+                node.state,
+                State::Waiting(0) | State::Lacking(0) | State::Ready
+            ) {
                 node.state = State::Considered;
                 return Some(Ask::Consider(id));
             }
@@ -154,12 +166,20 @@ impl Schedule {
         let running: BTreeSet<Digest> = self.passes.values().map(|pass| pass.family).collect();
         let candidates = self.ready.iter().filter(|id| {
             let node = &self.nodes[id];
-            node.cpu <= self.cpu_free && node.family.is_some_and(|(family, _)| !running.contains(&family))
+            node.cpu <= self.cpu_free
+                && node
+                    .family
+                    .is_some_and(|(family, _)| !running.contains(&family))
         });
         // The smallest id wins a tie, so that the order is the file's.
-        let best = *candidates.max_by_key(|id| (self.nodes[id].priority, std::cmp::Reverse(**id)))?;
+        let best =
+            *candidates.max_by_key(|id| (self.nodes[id].priority, std::cmp::Reverse(**id)))?;
         let (family, _) = self.nodes[&best].family?;
-        let same = |id: &&InstanceId| self.nodes[id].family.is_some_and(|(other, _)| other == family);
+        let same = |id: &&InstanceId| {
+            self.nodes[id]
+                .family
+                .is_some_and(|(other, _)| other == family)
+        };
         let mut members: Vec<InstanceId> = self.ready.iter().filter(same).copied().collect();
         members.sort_by_key(|id| (self.nodes[id].family.map(|(_, mark)| mark), *id));
         for id in &members {
@@ -169,7 +189,14 @@ impl Schedule {
         let (pass, cpu) = (self.next_pass, self.nodes[&best].cpu);
         self.next_pass += 1;
         self.cpu_free -= cpu;
-        self.passes.insert(pass, RunningPass { members: members.clone(), family, cpu });
+        self.passes.insert(
+            pass,
+            RunningPass {
+                members: members.clone(),
+                family,
+                cpu,
+            },
+        );
         Some(Start { pass, members })
     }
 
@@ -243,10 +270,15 @@ impl Schedule {
 
     /// The pass is over; members without a result have failed. Returns those.
     pub(super) fn finished(&mut self, pass: u64) -> Vec<InstanceId> {
-        let Some(over) = self.passes.remove(&pass) else { return Vec::new() };
+        let Some(over) = self.passes.remove(&pass) else {
+            return Vec::new();
+        };
         self.cpu_free = (self.cpu_free + over.cpu).min(self.cpu_total);
-        let unfinished: Vec<InstanceId> =
-            over.members.into_iter().filter(|id| self.nodes[id].state == State::Running).collect();
+        let unfinished: Vec<InstanceId> = over
+            .members
+            .into_iter()
+            .filter(|id| self.nodes[id].state == State::Running)
+            .collect();
         for id in &unfinished {
             self.node(*id).state = State::Failed;
         }
@@ -254,7 +286,11 @@ impl Schedule {
             self.close();
         }
         // Others of the family waited; one of the marks may be theirs.
-        let same = |id: &InstanceId| self.nodes[id].family.is_some_and(|(family, _)| family == over.family);
+        let same = |id: &InstanceId| {
+            self.nodes[id]
+                .family
+                .is_some_and(|(family, _)| family == over.family)
+        };
         let waiting: Vec<InstanceId> = self.ready.iter().copied().filter(same).collect();
         for id in waiting {
             self.ready.remove(&id);
@@ -281,11 +317,132 @@ impl Schedule {
             if matches!(self.nodes[&id].state, State::Settled | State::Failed) {
                 continue;
             }
-            let bad = |producer: &&InstanceId| matches!(self.nodes[producer].state, State::Failed | State::Skipped);
+            let bad = |producer: &&InstanceId| {
+                matches!(self.nodes[producer].state, State::Failed | State::Skipped)
+            };
             let because = self.nodes[&id].producers.iter().find(bad).copied();
             self.node(id).state = State::Skipped;
             skipped.push((id, because));
         }
         skipped
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spec(id: usize, producers: &[usize]) -> NodeSpec {
+        NodeSpec {
+            id: InstanceId(id),
+            producers: producers.iter().copied().map(InstanceId).collect(),
+            weight: 1,
+            cpu: 1,
+        }
+    }
+
+    fn family(name: &str) -> Digest {
+        Digest::of(name.as_bytes())
+    }
+
+    /// Answers every lookup with a miss of a family of its own.
+    fn start_all(schedule: &mut Schedule) -> Vec<Start> {
+        let mut starts = Vec::new();
+        while let Some(ask) = schedule.next() {
+            match ask {
+                Ask::Consider(id) => schedule.miss(id, family(&id.0.to_string()), 0, &[]),
+                Ask::Start(start) => starts.push(start),
+            }
+        }
+        starts
+    }
+
+    fn members(starts: &[Start]) -> Vec<Vec<usize>> {
+        starts.iter().map(|start| start.members.iter().map(|id| id.0).collect()).collect()
+    }
+
+    #[test]
+    fn consumers_wait_for_their_producers_and_slots_are_counted() {
+        let specs = vec![spec(0, &[]), spec(1, &[]), spec(2, &[]), spec(3, &[0, 1])];
+        let mut schedule = Schedule::new(specs, 2, false);
+        let starts = start_all(&mut schedule);
+        // The two that something waits for come first; two slots, no third.
+        assert_eq!(members(&starts), [[0], [1]]);
+        for start in starts {
+            schedule.reached(start.members[0]);
+            assert!(schedule.finished(start.pass).is_empty());
+        }
+        assert_eq!(members(&start_all(&mut schedule)), [[2], [3]]);
+    }
+
+    #[test]
+    fn a_family_runs_as_one_pass_by_ascending_mark() {
+        let mut schedule = Schedule::new(vec![spec(0, &[]), spec(1, &[]), spec(2, &[])], 2, false);
+        let marks = [30, 10, 20];
+        let mut starts = Vec::new();
+        while let Some(ask) = schedule.next() {
+            match ask {
+                Ask::Consider(id) => schedule.miss(id, family("one"), marks[id.0], &[]),
+                Ask::Start(start) => starts.push(start),
+            }
+        }
+        assert_eq!(members(&starts), [[1, 2, 0]]);
+    }
+
+    #[test]
+    fn a_latecomer_of_a_running_family_is_considered_again_afterwards() {
+        let mut schedule = Schedule::new(vec![spec(0, &[]), spec(1, &[]), spec(2, &[1])], 4, false);
+        assert_eq!(schedule.next(), Some(Ask::Consider(InstanceId(0))));
+        schedule.miss(InstanceId(0), family("same"), 1, &[]);
+        assert_eq!(schedule.next(), Some(Ask::Consider(InstanceId(1))));
+        schedule.hit(InstanceId(1));
+        assert_eq!(schedule.next(), Some(Ask::Consider(InstanceId(2))));
+        schedule.miss(InstanceId(2), family("other"), 1, &[]);
+        let Some(Ask::Start(first)) = schedule.next() else { panic!("a start") };
+        let Some(Ask::Start(second)) = schedule.next() else { panic!("a start") };
+        assert_eq!((first.members[0].0, second.members[0].0), (0, 2));
+        schedule.reached(InstanceId(0));
+        assert!(schedule.finished(first.pass).is_empty());
+        schedule.reached(InstanceId(2));
+        assert!(schedule.finished(second.pass).is_empty());
+        assert_eq!((schedule.next(), schedule.running()), (None, 0));
+    }
+
+    #[test]
+    fn lost_bytes_are_made_again_before_their_consumer_runs() {
+        let mut schedule = Schedule::new(vec![spec(0, &[]), spec(1, &[0])], 1, false);
+        assert_eq!(schedule.next(), Some(Ask::Consider(InstanceId(0))));
+        schedule.hit(InstanceId(0));
+        assert_eq!(schedule.next(), Some(Ask::Consider(InstanceId(1))));
+        schedule.miss(InstanceId(1), family("b"), 0, &[InstanceId(0)]);
+        assert_eq!(schedule.next(), Some(Ask::Consider(InstanceId(0))));
+        assert!(schedule.must_remake(InstanceId(0)));
+        schedule.miss(InstanceId(0), family("a"), 0, &[]);
+        let Some(Ask::Start(start)) = schedule.next() else { panic!("a start") };
+        schedule.reached(InstanceId(0));
+        schedule.finished(start.pass);
+        // Considered anew: the bytes made again may differ, and so its key.
+        assert_eq!(schedule.next(), Some(Ask::Consider(InstanceId(1))));
+    }
+
+    #[test]
+    fn after_a_failure_nothing_starts_unless_told_to_keep_going() {
+        for (keep_going, expected) in [(false, vec![]), (true, vec![vec![1]])] {
+            let mut schedule = Schedule::new(vec![spec(0, &[]), spec(1, &[]), spec(2, &[0])], 1, keep_going);
+            let starts = start_all(&mut schedule);
+            let first = &starts[0];
+            assert_eq!(first.members, [InstanceId(0)]);
+            assert_eq!(schedule.finished(first.pass), [InstanceId(0)]);
+            let more = start_all(&mut schedule);
+            assert_eq!(members(&more), expected);
+            for start in &more {
+                schedule.reached(start.members[0]);
+                schedule.finished(start.pass);
+            }
+            let rest = schedule.skip_rest();
+            let skipped: Vec<usize> = rest.iter().map(|(id, _)| id.0).collect();
+            assert_eq!(skipped, if keep_going { vec![2] } else { vec![1, 2] });
+            assert_eq!(rest.last().and_then(|(_, because)| *because), Some(InstanceId(0)));
+        }
     }
 }

@@ -5,11 +5,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{
-    artifact::Coords,
-    cache::Content,
-    digest::Digest,
-};
+use crate::{artifact::Coords, cache::Content, digest::Digest};
 
 /// One pass of one stage: an instance, or the wanted marks of a family.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -58,12 +54,34 @@ pub struct Usage {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(tag = "report", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Report {
-    Progress { task: u64, done: u64, total: u64, note: String },
-    Log { task: u64, line: String },
+    Progress {
+        task: u64,
+        done: u64,
+        total: u64,
+        note: String,
+    },
+    Log {
+        task: u64,
+        line: String,
+    },
     /// A mark before the last has been reached and its bytes are safe.
-    Reached { task: u64, mark: u64, outputs: BTreeMap<String, Content>, usage: Usage },
-    Finished { task: u64, outputs: BTreeMap<String, Content>, usage: Usage },
-    Failed { task: u64, error: String },
+    Reached {
+        task: u64,
+        mark: u64,
+        outputs: BTreeMap<String, Content>,
+        usage: Usage,
+    },
+    Finished {
+        task: u64,
+        outputs: BTreeMap<String, Content>,
+        usage: Usage,
+    },
+    Failed {
+        task: u64,
+        error: String,
+    },
     /// The task gave up because the run is being stopped.
-    Stopped { task: u64 },
+    Stopped {
+        task: u64,
+    },
 }

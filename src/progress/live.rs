@@ -21,8 +21,13 @@ pub struct Live {
 impl Live {
     pub fn new() -> Live {
         let bars = MultiProgress::new();
-        let run = bars.add(ProgressBar::new(0).with_style(style("{pos}/{len} [{bar:28}] {elapsed} {msg}")));
-        Live { bars, run, passes: BTreeMap::new() }
+        let run = bars
+            .add(ProgressBar::new(0).with_style(style("{pos}/{len} [{bar:28}] {elapsed} {msg}")));
+        Live {
+            bars,
+            run,
+            passes: BTreeMap::new(),
+        }
     }
 
     fn say(&self, line: &str) {
@@ -37,7 +42,9 @@ impl Default for Live {
 }
 
 fn style(template: &str) -> ProgressStyle {
-    ProgressStyle::with_template(template).expect("the template is a constant").progress_chars("=> ")
+    ProgressStyle::with_template(template)
+        .expect("the template is a constant")
+        .progress_chars("=> ")
 }
 
 impl Reader for Live {
@@ -51,13 +58,24 @@ impl Reader for Live {
                 self.run.enable_steady_tick(Duration::from_millis(250));
             }
             Event::Cached { .. } | Event::Finished { .. } => self.run.inc(1),
-            Event::Started { pass, instance, marks, resumed_at, .. } => {
+            Event::Started {
+                pass,
+                instance,
+                marks,
+                resumed_at,
+                ..
+            } => {
                 let bar = ProgressBar::new(0).with_style(style("  {msg}"));
                 let bar = self.bars.add(bar);
                 bar.set_message(pass_name(instance, marks, *resumed_at));
                 self.passes.insert(*pass, bar);
             }
-            Event::Progress { pass, done, total, note } => {
+            Event::Progress {
+                pass,
+                done,
+                total,
+                note,
+            } => {
                 if let Some(bar) = self.passes.get(pass) {
                     bar.set_length(*total);
                     bar.set_position(*done);
@@ -70,7 +88,12 @@ impl Reader for Live {
                     bar.finish_and_clear();
                 }
             }
-            Event::Failed { pass, instance, error, .. } => {
+            Event::Failed {
+                pass,
+                instance,
+                error,
+                ..
+            } => {
                 if let Some(bar) = self.passes.remove(pass) {
                     bar.finish_and_clear();
                 }

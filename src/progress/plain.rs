@@ -16,7 +16,12 @@ pub struct Plain<W: Write> {
 
 impl<W: Write> Plain<W> {
     pub fn new(out: W) -> Plain<W> {
-        Plain { out, total: 0, done: 0, names: BTreeMap::new() }
+        Plain {
+            out,
+            total: 0,
+            done: 0,
+            names: BTreeMap::new(),
+        }
     }
 
     fn say(&mut self, line: &str) {
@@ -26,9 +31,26 @@ impl<W: Write> Plain<W> {
 
 /// `quickstart: 450 instances: 2 cached, 448 to run, 0 maybe`.
 pub(super) fn opening(event: &Event) -> Option<String> {
-    let Event::RunStarted { pipeline, instances, cached, to_run, maybe, .. } = event else { return None };
-    let maybe = if *maybe > 0 { format!(", {maybe} maybe") } else { String::new() };
-    Some(format!("{pipeline}: {}, {cached} cached, {to_run} to run{maybe}", plural(*instances, "instance")))
+    let Event::RunStarted {
+        pipeline,
+        instances,
+        cached,
+        to_run,
+        maybe,
+        ..
+    } = event
+    else {
+        return None;
+    };
+    let maybe = if *maybe > 0 {
+        format!(", {maybe} maybe")
+    } else {
+        String::new()
+    };
+    Some(format!(
+        "{pipeline}: {}, {cached} cached, {to_run} to run{maybe}",
+        plural(*instances, "instance")
+    ))
 }
 
 /// `grpo@lr=1e-4 to 10, 20, 30 from 10`.
@@ -36,7 +58,9 @@ pub(super) fn pass_name(instance: &str, marks: &[u64], resumed_at: Option<u64>) 
     let marks: Vec<String> = marks.iter().map(u64::to_string).collect();
     let reach = match marks.as_slice() {
         [] | [_] => String::new(),
-        [first, .., last] if marks.len() > 4 => format!(" ({} marks, {first} to {last})", marks.len()),
+        [first, .., last] if marks.len() > 4 => {
+            format!(" ({} marks, {first} to {last})", marks.len())
+        }
         several => format!(" (marks {})", several.join(", ")),
     };
     let resumed = resumed_at.map(|mark| format!(", resumed at {mark}"));
@@ -53,17 +77,36 @@ impl<W: Write> Reader for Plain<W> {
                 }
             }
             Event::Cached { .. } | Event::Finished { .. } => self.done += 1,
-            Event::Started { pass, instance, marks, resumed_at, .. } => {
-                self.names.insert(*pass, pass_name(instance, marks, *resumed_at));
+            Event::Started {
+                pass,
+                instance,
+                marks,
+                resumed_at,
+                ..
+            } => {
+                self.names
+                    .insert(*pass, pass_name(instance, marks, *resumed_at));
             }
-            Event::PassFinished { pass, duration_ms, .. } => {
+            Event::PassFinished {
+                pass, duration_ms, ..
+            } => {
                 let name = self.names.remove(pass).unwrap_or_default();
-                let line = format!("[{}/{}] {name}  {}", self.done, self.total, duration(*duration_ms));
+                let line = format!(
+                    "[{}/{}] {name}  {}",
+                    self.done,
+                    self.total,
+                    duration(*duration_ms)
+                );
                 self.say(&line);
             }
-            Event::Failed { instance, error, .. } => self.say(&format!("failed: {instance}: {error}")),
+            Event::Failed {
+                instance, error, ..
+            } => self.say(&format!("failed: {instance}: {error}")),
             Event::Log { pass, line } => {
-                let line = format!("{}: {line}", self.names.get(pass).map_or("", String::as_str));
+                let line = format!(
+                    "{}: {line}",
+                    self.names.get(pass).map_or("", String::as_str)
+                );
                 self.say(&line);
             }
             Event::Warning { message } => self.say(&format!("warning: {message}")),

@@ -82,12 +82,13 @@ pub(super) fn calibrated(rate: &PerRate) -> String {
 
 /// Final reward and earliest checkpoint, one sentence each where a rule was applied.
 pub(super) fn final_reward_sentences(rate: &PerRate) -> Vec<String> {
+    let at = format!("learning rate {}", learning_rate(rate.learning_rate));
     let mut sentences = Vec::new();
     if let Some((choice, step)) =
         chosen(rate, Role::FinalReward).and_then(|choice| Some((choice, choice.step?)))
     {
         sentences.push(format!(
-            "The largest predicted final reward is at step {step}{}: {}.",
+            "The largest predicted final reward ({at}) is at step {step}{}: {}.",
             among(choice),
             outcome(rate, choice)
         ));
@@ -100,7 +101,7 @@ pub(super) fn final_reward_sentences(rate: &PerRate) -> Vec<String> {
             None => "within the tolerance of it".to_owned(),
         };
         sentences.push(format!(
-            "The earliest checkpoint {tolerance} is step {step}{}: {}.",
+            "The earliest checkpoint {tolerance} ({at}) is step {step}{}: {}.",
             among(choice),
             outcome(rate, choice)
         ));
@@ -294,9 +295,11 @@ mod tests {
         assert_eq!(
             final_reward_sentences(&rate),
             [
-                format!("The largest predicted final reward is at step 400: {numbers}."),
                 format!(
-                    "The earliest checkpoint within 0.010 reward of it is step 350, not distinguishable from step 400: {numbers}."
+                    "The largest predicted final reward (learning rate 1e-4) is at step 400: {numbers}."
+                ),
+                format!(
+                    "The earliest checkpoint within 0.010 reward of it (learning rate 1e-4) is step 350, not distinguishable from step 400: {numbers}."
                 ),
             ]
         );

@@ -165,7 +165,7 @@ mod tests {
                     "sampling-jacobian",
                     "bound of eq. 21 (gradient norm, log scale)",
                     "measured gap (gradient norm, log scale)",
-                    "1e−3",
+                    "0.001",
                 ],
             ),
             (

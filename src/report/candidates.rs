@@ -41,7 +41,7 @@ pub(super) fn candidate_table(rate: &PerRate) -> Markup {
         let picked = |role| chosen(rate, role).and_then(|choice| choice.step) == Some(step);
         let named = [
             (picked(Role::LargestGain), "recommended"),
-            (best == Some(step), "best gain"),
+            (best == Some(step), "best"),
             (picked(Role::FinalReward), "final reward"),
             (picked(Role::Earliest), "earliest"),
         ];

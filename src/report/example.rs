@@ -71,7 +71,7 @@ fn choice(
     role: Role,
     rule: &str,
     step: Option<u64>,
-    impact: &[Impact],
+    (impact, affine): (&[Impact], &Affine),
     verdict: Verdict,
     ties: &[u64],
 ) -> Choice {
@@ -86,7 +86,7 @@ fn choice(
         role,
         rule: rule.to_owned(),
         step,
-        predicted: at.and_then(|row| row.gain_mean).map(|gain| gain - 0.011),
+        predicted: at.and_then(|row| affine.predict(row.checkpoint.measures.score_headline)),
         measured,
         regret,
         regret_normalised: regret.map(|regret| regret / (largest - smallest)),
@@ -95,11 +95,11 @@ fn choice(
     }
 }
 
-fn choices(impact: &[Impact]) -> Vec<Choice> {
+fn choices(impact: &[Impact], affine: &Affine) -> Vec<Choice> {
     use Role::{Baseline, Earliest, FinalReward, LargestGain};
     use Verdict::{Distinguishable, NotDistinguishable, Undefined};
     let row = |role, rule: &str, step, verdict, ties: &[u64]| {
-        choice(role, rule, step, impact, verdict, ties)
+        choice(role, rule, step, (impact, affine), verdict, ties)
     };
     vec![
         row(
@@ -185,6 +185,13 @@ fn readings() -> Vec<Reading> {
 
 fn per_rate(learning_rate: f64, strength: f64) -> PerRate {
     let impact: Vec<Impact> = (0..16).map(|index| impact(index, strength)).collect();
+    let affine = Affine {
+        slope: Some(strength * 2.7),
+        intercept: Some(strength * 0.3),
+        r2: Some(0.71),
+        n: 16,
+        loo_rmse: Some(strength * 0.1),
+    };
     let comparison = |baseline: &str, delta, lo, hi| Comparison {
         baseline: baseline.to_owned(),
         delta: Some(delta),
@@ -193,13 +200,6 @@ fn per_rate(learning_rate: f64, strength: f64) -> PerRate {
     };
     PerRate {
         learning_rate,
-        affine: Some(Affine {
-            slope: Some(strength * 4.2),
-            intercept: Some(strength * 0.13),
-            r2: Some(0.71),
-            n: 16,
-            loo_rmse: Some(strength * 0.1),
-        }),
         correlations: correlations(),
         comparisons: vec![
             comparison("sigma", 0.002, Some(-0.11), Some(0.13)),
@@ -208,7 +208,8 @@ fn per_rate(learning_rate: f64, strength: f64) -> PerRate {
             comparison("label_mass", f64::NAN, None, None),
         ],
         readings: readings(),
-        choices: choices(&impact),
+        choices: choices(&impact, &affine),
+        affine: Some(affine),
         tolerance: Some(0.01),
         impact,
     }
@@ -304,7 +305,7 @@ pub(super) fn before_rl() -> Data {
         Role::LargestGain,
         "headline",
         Some(PICKED),
-        &[],
+        (&[], &Affine::default()),
         Verdict::Undefined,
         &[],
     );

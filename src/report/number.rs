@@ -10,16 +10,17 @@ pub(super) fn finite(value: Option<f64>) -> Option<f64> {
     value.filter(|number| number.is_finite())
 }
 
-/// Three decimals where those say something, else scientific with three digits.
+/// Three significant digits; scientific where that would take many zeros.
 pub(super) fn plain(value: f64) -> String {
     if !value.is_finite() {
         return MISSING.to_owned();
     }
     let size = value.abs();
     if value == 0.0 {
-        "0.000".to_owned()
-    } else if (0.0095..1e5).contains(&size) {
-        format!("{value:.3}")
+        "0".to_owned()
+    } else if (1e-4..1e6).contains(&size) {
+        let decimals = (2.0 - size.log10().floor()).max(0.0) as usize;
+        format!("{value:.decimals$}")
     } else {
         format!("{value:.2e}")
     }
@@ -51,7 +52,7 @@ fn drop_negative_zero(text: String) -> String {
     }
 }
 
-/// Scientific for a table of quantities whose size varies by orders.
+/// As [`plain`], for columns of quantities whose size varies by orders.
 pub(super) fn quantity(value: Option<f64>) -> String {
     finite(value).map_or_else(|| MISSING.to_owned(), plain)
 }
@@ -160,6 +161,9 @@ mod tests {
         assert_eq!(signed(Some(0.2121), 3), "+0.212");
         assert_eq!(signed(Some(-0.000_1), 3), "+0.000");
         assert_eq!(plain(0.000_012_34), "1.23e-5");
+        assert_eq!(plain(0.005_851), "0.00585");
+        assert_eq!(plain(-31.25), "-31.2");
+        assert_eq!(plain(123_456.0), "123456");
         assert_eq!(learning_rate(1e-4), "1e-4");
         assert_eq!(percent(0.0214), "2.1 %");
         assert_eq!(percent(0.31), "31 %");

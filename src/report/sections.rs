@@ -224,7 +224,7 @@ mod tests {
         let data = example::full();
         assert_eq!(
             fit_sentence(&data.learning_rates[0]),
-            "Least squares over 16 checkpoints: gain = 0.504 × score + 0.016; R² 0.71, leave-one-out error 0.012 reward."
+            "Least squares over 16 checkpoints: gain = 0.324 × score + 0.0360; R² 0.71, leave-one-out error 0.012 reward."
         );
         let mut constant = data.learning_rates[0].clone();
         if let Some(affine) = &mut constant.affine {

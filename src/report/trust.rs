@@ -3,7 +3,9 @@ use maud::{Markup, html};
 
 use crate::report::data::{Choice, Comparison, Correlation, PerRate, Verdict};
 use crate::report::markup::{Column, table};
-use crate::report::number::{MISSING, finite, fixed, interval, learning_rate, percent, signed};
+use crate::report::number::{
+    MISSING, counted, finite, fixed, interval, learning_rate, percent, signed,
+};
 
 const HEADLINE: &str = "headline";
 const TARGET: &str = "gain_mean";
@@ -165,7 +167,10 @@ fn rule_row(choice: &Choice) -> Vec<String> {
     let verdict = match choice.verdict {
         Verdict::Distinguishable => "distinguishable".to_owned(),
         Verdict::NotDistinguishable if choice.ties.is_empty() => "not distinguishable".to_owned(),
-        Verdict::NotDistinguishable => format!("not distinguishable ({} ties)", choice.ties.len()),
+        Verdict::NotDistinguishable => format!(
+            "not distinguishable ({})",
+            counted(choice.ties.len(), "tie")
+        ),
         Verdict::Undefined => "undefined".to_owned(),
     };
     vec![

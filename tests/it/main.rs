@@ -1,1 +1,5 @@
-//! Integration tests.
+//! Integration tests: one binary, one file per theme.
+mod engine;
+mod space;
+mod tidy;
+mod toy;

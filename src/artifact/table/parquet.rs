@@ -103,21 +103,22 @@ pub fn gather_with_coords(artifacts: &[Artifact], schema: &Schema) -> Result<Dat
 }
 
 fn coordinate_columns(coords: &Coords, schema: &Schema, height: usize) -> Vec<Values> {
-    let own = |axis: &str| schema.place(axis).is_none();
-    let column = |(axis, value): (&String, &Scalar)| {
-        let name = axis.as_str().into();
-        match value {
-            Scalar::Bool(b) => Values::new(name, vec![*b; height]),
-            Scalar::Int(i) => Values::new(name, vec![*i; height]),
-            Scalar::Float(x) => Values::new(name, vec![*x; height]),
-            Scalar::Text(s) => Values::new(name, vec![s.as_str(); height]),
-        }
-    };
     coords
         .iter()
-        .filter(|(axis, _)| own(axis))
-        .map(column)
+        .filter(|(axis, _)| schema.place(axis).is_none())
+        .map(|(axis, value)| coordinate_column(axis, value, height))
         .collect()
+}
+
+/// A coordinate in every row.
+pub(super) fn coordinate_column(axis: &str, value: &Scalar, height: usize) -> Values {
+    let name = axis.into();
+    match value {
+        Scalar::Bool(b) => Values::new(name, vec![*b; height]),
+        Scalar::Int(i) => Values::new(name, vec![*i; height]),
+        Scalar::Float(x) => Values::new(name, vec![*x; height]),
+        Scalar::Text(s) => Values::new(name, vec![s.as_str(); height]),
+    }
 }
 
 fn stack(frames: Vec<DataFrame>, schema: &Schema) -> Result<DataFrame> {

@@ -22,16 +22,28 @@ pub struct Inline<'a> {
 
 impl<'a> Inline<'a> {
     pub fn new(kinds: &'a [Kind], cache: &'a Cache) -> Inline<'a> {
-        Inline { kinds, cache, held: Held::default(), reports: VecDeque::new() }
+        Inline {
+            kinds,
+            cache,
+            held: Held::default(),
+            reports: VecDeque::new(),
+        }
     }
 }
 
 impl Executor for Inline<'_> {
     fn start(&mut self, task: Task) -> Result<usize> {
         let reports = RefCell::new(&mut self.reports);
-        perform(&task, self.kinds, self.cache, &self.held, &|| false, &|report| {
-            reports.borrow_mut().push_back(report);
-        });
+        perform(
+            &task,
+            self.kinds,
+            self.cache,
+            &self.held,
+            &|| false,
+            &|report| {
+                reports.borrow_mut().push_back(report);
+            },
+        );
         Ok(0)
     }
 

@@ -32,13 +32,26 @@ pub fn perform(
     stopping: &dyn Fn() -> bool,
     emit: &dyn Fn(Report),
 ) {
-    let attempt = Attempt { task, cache, stopping, emit, lap: RefCell::new(Lap::begin()), told: Cell::new(None) };
+    let attempt = Attempt {
+        task,
+        cache,
+        stopping,
+        emit,
+        lap: RefCell::new(Lap::begin()),
+        told: Cell::new(None),
+    };
     let result = catch_unwind(AssertUnwindSafe(|| attempt.run(kinds, held)));
     let report = match result {
         Ok(Ok(report)) => report,
         Ok(Err(error)) if error.is::<Stopped>() => Report::Stopped { task: task.id },
-        Ok(Err(error)) => Report::Failed { task: task.id, error: format!("{error:#}") },
-        Err(panic) => Report::Failed { task: task.id, error: panic_text(panic.as_ref()) },
+        Ok(Err(error)) => Report::Failed {
+            task: task.id,
+            error: format!("{error:#}"),
+        },
+        Err(panic) => Report::Failed {
+            task: task.id,
+            error: panic_text(panic.as_ref()),
+        },
     };
     emit(report);
 }
@@ -46,7 +59,10 @@ pub fn perform(
 fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
     let text = panic.downcast_ref::<String>().map(String::as_str);
     let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
-    format!("the stage panicked, which is a fault of vgh: {}", text.unwrap_or("no message"))
+    format!(
+        "the stage panicked, which is a fault of vgh: {}",
+        text.unwrap_or("no message")
+    )
 }
 
 /// The time since the last result of the pass.
@@ -57,11 +73,17 @@ struct Lap {
 
 impl Lap {
     fn begin() -> Lap {
-        Lap { started: jiff::Timestamp::now(), clock: Instant::now() }
+        Lap {
+            started: jiff::Timestamp::now(),
+            clock: Instant::now(),
+        }
     }
 
     fn usage(&self, task: &Task) -> Usage {
-        let device = task.params.get("device").and_then(serde_json::Value::as_str);
+        let device = task
+            .params
+            .get("device")
+            .and_then(serde_json::Value::as_str);
         Usage {
             started: self.started.to_string(),
             duration_ms: self.clock.elapsed().as_millis() as u64,
@@ -94,24 +116,39 @@ impl Attempt<'_> {
         let context = Context {
             scratch: scratch.path().to_owned(),
             marks: task.marks.clone(),
-            resume: task.resume.as_ref().map(|resume| Resume { mark: resume.mark, folder: resume.folder.clone() }),
+            resume: task.resume.as_ref().map(|resume| Resume {
+                mark: resume.mark,
+                folder: resume.folder.clone(),
+            }),
             externals: task.externals.clone(),
             sink: self,
             held,
         };
         let produced = action.run(&inputs, &context)?;
         for port in kind.ports.outputs {
-            ensure!(produced.0.contains_key(port.name), "the kind handed over no output `{}`", port.name);
+            ensure!(
+                produced.0.contains_key(port.name),
+                "the kind handed over no output `{}`",
+                port.name
+            );
         }
         let outputs = self.publish(produced)?;
-        Ok(Report::Finished { task: task.id, outputs, usage: self.lap.borrow().usage(task) })
+        Ok(Report::Finished {
+            task: task.id,
+            outputs,
+            usage: self.lap.borrow().usage(task),
+        })
     }
 
     fn deliver(&self) -> Result<Inputs> {
         let mut inputs = BTreeMap::new();
         for (port, artifacts) in &self.task.inputs {
-            let delivered: Result<Vec<Artifact>> = artifacts.iter().map(|input| self.artifact(input)).collect();
-            inputs.insert(port.clone(), delivered.with_context(|| format!("input `{port}`"))?);
+            let delivered: Result<Vec<Artifact>> =
+                artifacts.iter().map(|input| self.artifact(input)).collect();
+            inputs.insert(
+                port.clone(),
+                delivered.with_context(|| format!("input `{port}`"))?,
+            );
         }
         Ok(Inputs(inputs))
     }
@@ -123,13 +160,20 @@ impl Attempt<'_> {
             Form::Tree => {
                 let tree = self.cache.tree(&content.digest)?;
                 let files = tree.files.iter().map(|(name, entry)| {
-                    let path = self.cache.verified(&entry.digest, entry.size).with_context(|| format!("file `{name}`"));
+                    let path = self
+                        .cache
+                        .verified(&entry.digest, entry.size)
+                        .with_context(|| format!("file `{name}`"));
                     Ok((name.clone(), path?))
                 });
                 Body::Tree(files.collect::<Result<_>>()?)
             }
         };
-        Ok(Artifact { coords: input.coords.clone(), digest: content.digest, body })
+        Ok(Artifact {
+            coords: input.coords.clone(),
+            digest: content.digest,
+            body,
+        })
     }
 
     fn publish(&self, outputs: Outputs) -> Result<BTreeMap<String, Content>> {
@@ -148,28 +192,50 @@ impl Attempt<'_> {
 
 impl Sink for Attempt<'_> {
     fn progress(&self, done: u64, total: u64, note: &str) {
-        if self.told.get().is_some_and(|told| told.elapsed() < PROGRESS_EVERY) {
+        if self
+            .told
+            .get()
+            .is_some_and(|told| told.elapsed() < PROGRESS_EVERY)
+        {
             return;
         }
         self.told.set(Some(Instant::now()));
-        (self.emit)(Report::Progress { task: self.task.id, done, total, note: note.to_owned() });
+        (self.emit)(Report::Progress {
+            task: self.task.id,
+            done,
+            total,
+            note: note.to_owned(),
+        });
     }
 
     fn log(&self, line: &str) {
-        (self.emit)(Report::Log { task: self.task.id, line: harmless(line) });
+        (self.emit)(Report::Log {
+            task: self.task.id,
+            line: harmless(line),
+        });
     }
 
     fn reached(&self, mark: u64, outputs: Outputs) -> Result<()> {
-        ensure!(self.task.marks.contains(&mark), "the kind reached {mark}, which nobody wants");
+        ensure!(
+            self.task.marks.contains(&mark),
+            "the kind reached {mark}, which nobody wants"
+        );
         let outputs = self.publish(outputs)?;
         let usage = self.lap.borrow().usage(self.task);
         self.lap.replace(Lap::begin());
-        (self.emit)(Report::Reached { task: self.task.id, mark, outputs, usage });
+        (self.emit)(Report::Reached {
+            task: self.task.id,
+            mark,
+            outputs,
+            usage,
+        });
         Ok(())
     }
 
     fn snapshot(&self, mark: u64, folder: &Path) -> Result<()> {
-        let Some(family) = &self.task.snapshots else { return Ok(()) };
+        let Some(family) = &self.task.snapshots else {
+            return Ok(());
+        };
         // A pass to a smaller mark must not take back what a longer one reached.
         let kept = self.cache.snapshot(family)?.map(|snapshot| snapshot.mark);
         if kept.is_none_or(|kept| kept < mark) {
@@ -201,13 +267,16 @@ pub(super) fn harmless(line: &str) -> String {
 /// High-water mark of this process's memory, in bytes.
 fn peak_rss_bytes() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))?;
     let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     Some(kib * 1024)
 }
 
 fn host() -> String {
-    std::fs::read_to_string("/proc/sys/kernel/hostname").map_or_else(|_| String::new(), |name| name.trim().to_owned())
+    std::fs::read_to_string("/proc/sys/kernel/hostname")
+        .map_or_else(|_| String::new(), |name| name.trim().to_owned())
 }
 
 /// The widest vector instructions that the matrix product may choose: results
@@ -227,5 +296,8 @@ fn instruction_set() -> &'static str {
 
 /// The error of a worker that is gone, for the task it had.
 pub(super) fn lost(task: u64, why: &str) -> Report {
-    Report::Failed { task, error: anyhow!("the worker process died: {why}").to_string() }
+    Report::Failed {
+        task,
+        error: anyhow!("the worker process died: {why}").to_string(),
+    }
 }

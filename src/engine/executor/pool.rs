@@ -67,7 +67,13 @@ impl Pool {
     pub fn new(options: PoolOptions) -> Pool {
         let (speak, heard) = channel();
         let workers = (0..options.workers.max(1)).map(|_| None).collect();
-        Pool { options, workers, heard, speak, stopping: false }
+        Pool {
+            options,
+            workers,
+            heard,
+            speak,
+            stopping: false,
+        }
     }
 
     fn spawn(&self, slot: usize) -> Result<Worker> {
@@ -100,21 +106,37 @@ impl Pool {
             let _ = errors.join();
             let _ = speak.send(Heard::Gone(slot));
         });
-        Ok(Worker { child, stdin, task: None, warm: BTreeSet::new() })
+        Ok(Worker {
+            child,
+            stdin,
+            task: None,
+            warm: BTreeSet::new(),
+        })
     }
 
     /// An idle slot, best one whose worker holds what the task needs.
     fn choose(&self, inputs: &BTreeSet<Digest>) -> Option<usize> {
-        let idle = self.workers.iter().enumerate().filter(|(_, worker)| worker.as_ref().is_none_or(|w| w.task.is_none()));
-        let warmth = |worker: &Option<Worker>| worker.as_ref().map_or(0, |w| 1 + 2 * w.warm.intersection(inputs).count());
-        idle.max_by_key(|(slot, worker)| (warmth(worker), std::cmp::Reverse(*slot))).map(|(slot, _)| slot)
+        let idle = self
+            .workers
+            .iter()
+            .enumerate()
+            .filter(|(_, worker)| worker.as_ref().is_none_or(|w| w.task.is_none()));
+        let warmth = |worker: &Option<Worker>| {
+            worker
+                .as_ref()
+                .map_or(0, |w| 1 + 2 * w.warm.intersection(inputs).count())
+        };
+        idle.max_by_key(|(slot, worker)| (warmth(worker), std::cmp::Reverse(*slot)))
+            .map(|(slot, _)| slot)
     }
 
     fn take_report(&mut self, heard: Heard) -> Option<Report> {
         match heard {
             Heard::Report(slot, report) => {
-                if matches!(report, Report::Finished { .. } | Report::Failed { .. } | Report::Stopped { .. })
-                    && let Some(Some(worker)) = self.workers.get_mut(slot)
+                if matches!(
+                    report,
+                    Report::Finished { .. } | Report::Failed { .. } | Report::Stopped { .. }
+                ) && let Some(Some(worker)) = self.workers.get_mut(slot)
                 {
                     worker.task = None;
                 }
@@ -122,13 +144,20 @@ impl Pool {
             }
             Heard::Stderr(slot, line) => {
                 let task = self.workers.get(slot)?.as_ref()?.task?;
-                Some(Report::Log { task, line: harmless(&line) })
+                Some(Report::Log {
+                    task,
+                    line: harmless(&line),
+                })
             }
             Heard::Gone(slot) => {
                 let mut worker = self.workers.get_mut(slot)?.take()?;
                 let status = worker.child.wait();
                 let task = worker.task?;
-                Some(if self.stopping { Report::Stopped { task } } else { lost(task, &death(status.ok())) })
+                Some(if self.stopping {
+                    Report::Stopped { task }
+                } else {
+                    lost(task, &death(status.ok()))
+                })
             }
         }
     }
@@ -169,18 +198,30 @@ fn forward_lines(stream: impl std::io::Read, mut take: impl FnMut(String) -> boo
 
 impl Executor for Pool {
     fn start(&mut self, task: Task) -> Result<usize> {
-        let inputs: BTreeSet<Digest> = task.inputs.values().flatten().map(|input| input.content.digest).collect();
-        let Some(slot) = self.choose(&inputs) else { bail!("no worker is idle") };
+        let inputs: BTreeSet<Digest> = task
+            .inputs
+            .values()
+            .flatten()
+            .map(|input| input.content.digest)
+            .collect();
+        let Some(slot) = self.choose(&inputs) else {
+            bail!("no worker is idle")
+        };
         if self.workers[slot].is_none() {
             self.workers[slot] = Some(self.spawn(slot)?);
         }
-        let worker = self.workers[slot].as_mut().context("the worker was started above")?;
+        let worker = self.workers[slot]
+            .as_mut()
+            .context("the worker was started above")?;
         let mut line = serde_json::to_string(&task)?;
         line.push('\n');
         worker.task = Some(task.id);
         worker.warm = inputs;
         // A worker that died between tasks is noticed by its closed output.
-        let _ = worker.stdin.write_all(line.as_bytes()).and_then(|()| worker.stdin.flush());
+        let _ = worker
+            .stdin
+            .write_all(line.as_bytes())
+            .and_then(|()| worker.stdin.flush());
         Ok(slot)
     }
 
@@ -204,7 +245,12 @@ impl Drop for Pool {
     /// Closes every worker's input, which ends it, and collects its status.
     fn drop(&mut self) {
         for worker in self.workers.drain(..).flatten() {
-            let Worker { mut child, stdin, task, .. } = worker;
+            let Worker {
+                mut child,
+                stdin,
+                task,
+                ..
+            } = worker;
             drop(stdin);
             if task.is_some() {
                 let _ = child.kill();

@@ -64,13 +64,9 @@ impl Scale {
             .filter(|value| *value > 0.0)
             .map(|value| value.clamp(SMALLEST, LARGEST).log10());
         let (low, high) = span(exponents).unwrap_or((0.0, 1.0));
-        let (low, high) = ((low - 0.1).floor(), (high + 0.1).ceil());
-        let stride = ((high - low) / 6.0).ceil().max(1.0);
-        let count = ((high - low) / stride).floor() as i32;
-        let ticks = (0..=count)
-            .map(|index| low + f64::from(index) * stride)
-            .map(|exponent| (exponent, power_of_ten(exponent)))
-            .collect();
+        let air = ((high - low) * 0.05).max(0.1);
+        let (low, high) = (low - air, high + air);
+        let ticks = logarithmic_ticks(low, high);
         Scale {
             title: title.to_owned(),
             low,
@@ -245,11 +241,30 @@ fn tick_label(value: f64, stride: f64) -> String {
     text.replacen('-', "−", 1).replace("e-", "e−")
 }
 
-fn power_of_ten(exponent: f64) -> String {
-    match exponent as i32 {
-        0 => "1".to_owned(),
-        1 => "10".to_owned(),
-        whole => format!("1e{whole}").replace('-', "−"),
+/// Whole decades, about six of them; within two decades also 2 and 5 times them.
+fn logarithmic_ticks(low: f64, high: f64) -> Vec<(f64, String)> {
+    let stride = ((high - low) / 6.0).ceil().max(1.0);
+    let factors: &[f64] = if high - low < 2.0 {
+        &[1.0, 2.0, 5.0]
+    } else {
+        &[1.0]
+    };
+    let first = (low / stride).floor() * stride;
+    let count = ((high - first) / stride).floor() as i32;
+    (0..=count)
+        .flat_map(|index| factors.iter().map(move |factor| (index, *factor)))
+        .map(|(index, factor)| (first + f64::from(index) * stride, factor))
+        .map(|(decade, factor)| (decade + factor.log10(), decade_label(decade, factor)))
+        .filter(|(exponent, _)| (low..=high).contains(exponent))
+        .collect()
+}
+
+fn decade_label(decade: f64, factor: f64) -> String {
+    if (-3.0..4.0).contains(&decade) {
+        let decimals = (-decade).max(0.0) as usize;
+        format!("{:.decimals$}", factor * 10f64.powf(decade))
+    } else {
+        format!("{factor}e{decade}").replace('-', "−")
     }
 }
 
@@ -285,7 +300,7 @@ mod tests {
         assert_eq!(Scale::linear("", [f64::NAN]).labels().next(), Some("0"));
         assert_eq!(
             labels(&Scale::logarithmic("", [1e-3, 5.0, -1.0, 0.0])),
-            ["1e−4", "1e−3", "1e−2", "1e−1", "1", "10"]
+            ["0.001", "0.010", "0.100", "1",]
         );
     }
 

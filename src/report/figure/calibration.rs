@@ -16,7 +16,7 @@ pub(in crate::report) struct Calibration {
 }
 
 const MEASURED: Look = Look::new(BLUE, Shape::Circle, false, Dash::Solid);
-const LINE: Look = Look::new(BLACK, Shape::Cross, true, Dash::Dashed);
+const LINE: Look = Look::new(BLACK, Shape::Cross, true, Dash::Solid);
 
 /// None where no checkpoint has both a score and a gain.
 pub(in crate::report) fn calibration(data: &Calibration) -> Option<String> {
@@ -49,7 +49,7 @@ pub(in crate::report) fn calibration(data: &Calibration) -> Option<String> {
         .filter(|_| fitted);
     let mut legend = vec![Entry::mark(MEASURED, "checkpoint, labelled by step")];
     if fitted {
-        legend.push(Entry::line(LINE, "affine fit, least squares"));
+        legend.push(Entry::rule(LINE, "affine fit, least squares"));
     }
     if radius.is_some() {
         legend.push(Entry::band(SKY, "± leave-one-out error"));

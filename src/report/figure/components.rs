@@ -71,9 +71,10 @@ pub(in crate::report) fn scores_by_step(
         height: 340,
     };
     Some(svg(&frame, |pen, area| {
+        let room = top.map(|(_, value)| value * 1.12);
         let y = Scale::from_zero(
             "score IP × H (reward³ / hidden²)",
-            points.iter().filter_map(|point| point.1),
+            points.iter().filter_map(|point| point.1).chain(room),
         );
         let panel = Panel::new(
             pen,

@@ -108,7 +108,7 @@ fn legend(data: &Dumbbell, band: bool) -> Vec<Entry> {
         .iter()
         .any(|pair| finite(pair.predicted).is_some())
     {
-        legend.push(Entry::line(PREDICTED, "predicted R after RL"));
+        legend.push(Entry::rule(PREDICTED, "predicted R after RL"));
         if band {
             legend.push(Entry::band(SKY, "± leave-one-out error"));
         }

@@ -30,13 +30,13 @@ pub(in crate::report) fn gap(data: &[GapPoint]) -> Option<String> {
         .filter_map(|point| point.1)
         .collect();
     bounds.first()?;
-    let equal = Look::new(BLACK, Shape::Cross, true, Dash::Dashed);
+    let equal = Look::new(BLACK, Shape::Cross, true, Dash::Solid);
     let mut legend: Vec<Entry> = modes
         .keys()
         .enumerate()
         .map(|(index, mode)| Entry::mark(series(index), *mode))
         .collect();
-    legend.push(Entry::line(
+    legend.push(Entry::rule(
         equal,
         "gap = bound; the bound holds on and below it",
     ));
@@ -50,8 +50,10 @@ pub(in crate::report) fn gap(data: &[GapPoint]) -> Option<String> {
         height: 380,
     };
     Some(svg(&frame, |pen, area| {
+        let reach: Vec<f64> = gaps.iter().chain(&bounds).copied().collect();
         let x = Scale::logarithmic("bound of eq. 21 (gradient norm, log scale)", bounds);
-        let y = Scale::logarithmic("measured gap (gradient norm, log scale)", gaps);
+        // With the bounds on y too, the distance from the line shows how loose they are.
+        let y = Scale::logarithmic("measured gap (gradient norm, log scale)", reach);
         let (left, right) = x.ends();
         let (bottom, top) = y.ends();
         let (low, high) = (left.max(bottom), right.min(top));

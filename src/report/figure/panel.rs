@@ -35,7 +35,6 @@ impl<'a, 's> Panel<'a, 's> {
         let mut chart = ChartBuilder::on(area)
             .margin_top(top)
             .margin_right(18)
-            .margin_left(8)
             .margin_bottom(8)
             .set_label_area_size(LabelAreaPosition::Left, left)
             .set_label_area_size(LabelAreaPosition::Bottom, 46)

@@ -169,6 +169,7 @@ pub(super) struct Entry {
 
 enum Swatch {
     Line(Look),
+    Rule(Look),
     Mark(Look),
     Band(RGBColor),
     Bar(RGBColor, Fill),
@@ -204,37 +205,47 @@ impl Entry {
         }
     }
 
+    /// A line that carries no markers.
+    pub(super) fn rule(look: Look, label: impl Into<String>) -> Self {
+        Entry {
+            swatch: Swatch::Rule(look),
+            label: label.into(),
+        }
+    }
+
+    fn swatch_width(&self) -> i32 {
+        match self.swatch {
+            Swatch::Mark(_) => 14,
+            Swatch::Bar(..) => 22,
+            Swatch::Line(_) | Swatch::Rule(_) | Swatch::Band(_) => 30,
+        }
+    }
+
     fn width(&self) -> i32 {
-        SWATCH + 8 + text_width(&self.label, LABEL) + 18
+        self.swatch_width() + 7 + text_width(&self.label, LABEL) + 18
     }
 
     fn draw(&self, pen: &Pen<'_>, (x, y): Pixel) -> Drawn {
-        let middle = x + SWATCH / 2;
+        let right = x + self.swatch_width();
+        let middle = i32::midpoint(x, right);
         match self.swatch {
             Swatch::Line(look) => {
-                pen.line(&[(x, y), (x + SWATCH, y)], look.color, 2, look.dash)?;
+                pen.line(&[(x, y), (right, y)], look.color, 2, look.dash)?;
                 pen.mark((middle, y), look, 4)?;
             }
+            Swatch::Rule(look) => pen.line(&[(x, y), (right, y)], look.color, 2, look.dash)?,
             Swatch::Mark(look) => pen.mark((middle, y), look, 5)?,
-            Swatch::Band(color) => pen.band(
-                vec![
-                    (x, y - 6),
-                    (x + SWATCH, y - 6),
-                    (x + SWATCH, y + 6),
-                    (x, y + 6),
-                ],
-                color,
-            )?,
-            Swatch::Bar(color, fill) => {
-                pen.bar((x + 4, y - 6), (x + SWATCH - 4, y + 6), color, fill)?
+            Swatch::Band(color) => {
+                let corners = vec![(x, y - 6), (right, y - 6), (right, y + 6), (x, y + 6)];
+                pen.band(corners, color)?;
             }
+            Swatch::Bar(color, fill) => pen.bar((x, y - 6), (right, y + 6), color, fill)?,
         }
-        pen.text((x + SWATCH + 8, y), &self.label, LABEL, INK, Anchor::Start)
+        pen.text((right + 7, y), &self.label, LABEL, INK, Anchor::Start)
     }
 }
 
-const SWATCH: i32 = 30;
-const LEFT: i32 = 10;
+const LEFT: i32 = 0;
 const ROW: i32 = 21;
 
 /// What stands around the panels of a figure.

@@ -1,0 +1,156 @@
+//! How a run ends: the page for people, and the answer in five lines.
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context as _, Result};
+
+use crate::{
+    artifact::{Artifact, ArtifactType, Body as Content, Coords, Document},
+    cache::Cache,
+    cli::results::{Published, write_beside},
+    engine::{Done, Outcome},
+    pipeline::{InstanceId, Pipeline, StageMeaning},
+    progress::{duration, plural},
+    report::{Body, Cost, Lineage, Phase, Surroundings, cost_sentence, page},
+};
+
+/// The page of a run that has a report.
+pub(super) struct Report {
+    path: PathBuf,
+    answer: Vec<String>,
+}
+
+/// Assembles `report.html` from the cached body and what belongs to this run
+/// and machine alone; writes it when it differs from what lies there.
+///
+/// # Errors
+/// When a body cannot be read or the page cannot be written.
+pub(super) fn write_report(
+    pipeline: &Pipeline,
+    outcome: &Outcome,
+    cache: &Cache,
+    folder: &Path,
+) -> Result<Option<Report>> {
+    let Some((id, done, output)) = document(pipeline, outcome) else { return Ok(None) };
+    let content = &done.outputs[output];
+    let tree = cache.tree(&content.digest).with_context(|| format!("read the body of `{}`", pipeline.label(id)))?;
+    let files = tree.files.iter().map(|(name, entry)| Ok((name.clone(), cache.verified(&entry.digest, entry.size)?)));
+    let files: BTreeMap<String, PathBuf> = files.collect::<Result<_>>()?;
+    let artifact = Artifact { coords: Coords::new(), digest: content.digest, body: Content::Tree(files) };
+    let document: Document<Body> = Document::read(&artifact)?;
+    let html = page(&document.body, &surroundings(pipeline, outcome));
+    let path = folder.join("report.html");
+    if fs::read(&path).ok().as_deref() != Some(html.as_bytes()) {
+        write_beside(&path, html.as_bytes())?;
+    }
+    Ok(Some(Report { path, answer: document.body.answer }))
+}
+
+/// The first instance with a document, its result and the output's name.
+fn document<'a>(pipeline: &Pipeline, outcome: &'a Outcome) -> Option<(InstanceId, &'a Done, &'static str)> {
+    outcome.results.iter().find_map(|(&id, done)| {
+        let outputs = pipeline.stage_of(id).kind.ports.outputs;
+        let port = outputs.iter().find(|port| port.artifact == ArtifactType::Document)?;
+        Some((id, done, port.name))
+    })
+}
+
+/// Nothing here says which stages this run executed: a page that changes with
+/// every run could not be compared.
+fn surroundings(pipeline: &Pipeline, outcome: &Outcome) -> Surroundings {
+    let lineage = outcome.results.iter().map(|(&id, done)| Lineage {
+        stage: pipeline.label(id),
+        kind: pipeline.stage_of(id).kind.name.to_owned(),
+        key: done.key.0.short(),
+        outputs: done.outputs.iter().map(|(name, content)| (name.clone(), content.digest.short())).collect(),
+    });
+    let libraries = "candle 0.11, polars 0.55, tokenizers 0.23";
+    let environment = [
+        ("program", format!("vgh {}", env!("CARGO_PKG_VERSION"))),
+        ("platform", format!("{} {}", std::env::consts::ARCH, std::env::consts::OS)),
+        ("libraries", libraries.to_owned()),
+    ];
+    Surroundings {
+        pipeline: pipeline.name.clone(),
+        toml: pipeline.text.clone(),
+        environment: environment.map(|(name, value)| (name.to_owned(), value)).to_vec(),
+        lineage: lineage.collect(),
+        counts: vec![("instances".to_owned(), outcome.results.len() as u64)],
+        cost: costs(pipeline, outcome),
+    }
+}
+
+fn costs(pipeline: &Pipeline, outcome: &Outcome) -> Vec<Cost> {
+    let mut costs: Vec<Cost> = Vec::new();
+    for (&id, done) in &outcome.results {
+        let stage = pipeline.stage_of(id);
+        let seconds = done.duration_ms as f64 / 1000.0;
+        match costs.iter_mut().find(|cost| cost.kind == stage.kind.name) {
+            Some(cost) => {
+                cost.count += 1;
+                cost.seconds = cost.seconds.map(|sum| sum + seconds);
+            }
+            None => {
+                let phase = phase(stage);
+                costs.push(Cost { kind: stage.kind.name.to_owned(), phase, count: 1, seconds: Some(seconds) });
+            }
+        }
+    }
+    costs
+}
+
+/// What a kind is paid for, by what it takes and gives.
+fn phase(stage: &StageMeaning) -> Phase {
+    let gives = |artifact: ArtifactType| stage.kind.ports.outputs.iter().any(|port| port.artifact == artifact);
+    let makes = [ArtifactType::Checkpoint, ArtifactType::Corpus, ArtifactType::Prompts];
+    if makes.into_iter().any(gives) {
+        Phase::Ladder
+    } else if gives(ArtifactType::Table("rewards")) {
+        Phase::Rl
+    } else if ["signal", "headroom", "scores"].into_iter().any(|name| gives(ArtifactType::Table(name))) {
+        Phase::Scores
+    } else {
+        Phase::Analysis
+    }
+}
+
+/// The closing lines: the answer, trust, cost, counts, where to look.
+pub(super) fn lines(
+    pipeline: &Pipeline,
+    outcome: &Outcome,
+    report: Option<&Report>,
+    published: &Published,
+) -> Vec<String> {
+    let mut lines: Vec<String> = report.map(|report| report.answer.clone()).unwrap_or_default();
+    let costs = costs(pipeline, outcome);
+    lines.extend(cost_sentence(&costs));
+    lines.push(counts(outcome));
+    lines.push(match report {
+        Some(report) => format!("Report: {}", report.path.display()),
+        None => format!("Results: {}", published.folder.display()),
+    });
+    lines
+}
+
+fn counts(outcome: &Outcome) -> String {
+    let totals = &outcome.totals;
+    let mut text = format!("Run: {} executed, {} cached, {} failed", totals.executed, totals.cached, totals.failed);
+    if totals.skipped > 0 {
+        text.push_str(&format!(", {} not run", totals.skipped));
+    }
+    if totals.interrupted {
+        text.push_str(", interrupted");
+    }
+    let slow = outcome.results.values().filter(|done| done.executed).map(|done| done.duration_ms).sum::<u64>();
+    let wall = duration((totals.wall_s * 1000.0) as u64);
+    if slow > 0 {
+        text.push_str(&format!(" in {wall} ({} of stage time in {})", duration(slow), plural(totals.executed, "instance")));
+    } else {
+        text.push_str(&format!(" in {wall}"));
+    }
+    text.push('.');
+    text
+}

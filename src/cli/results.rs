@@ -1,0 +1,196 @@
+//! Results for people: `results/PIPELINE/STAGE/AXIS=VALUE/.../NAME.parquet`.
+//!
+//! Copies of what the cache holds, restored when missing or altered. A small
+//! file beside them remembers which copy is of what, so that a run that
+//! changes nothing reads no content.
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs, io,
+    os::unix::fs::MetadataExt,
+    path::{Component, Path, PathBuf},
+};
+
+use anyhow::{Context as _, Result};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    artifact::{ArtifactType, Coords, table::without_axis_columns},
+    cache::{Cache, Content, Form},
+    digest::Digest,
+    engine::Outcome,
+    pipeline::{InstanceId, Pipeline},
+};
+
+const LEDGER: &str = ".published.json";
+
+/// What a publishing did.
+#[derive(Debug, Default)]
+pub(super) struct Published {
+    pub(super) folder: PathBuf,
+    pub(super) written: usize,
+    pub(super) removed: usize,
+}
+
+/// One file as it was when it was published.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Copy {
+    digest: Digest,
+    size: u64,
+    modified_ns: i128,
+}
+
+/// Path below the pipeline's folder to the copy that lies there.
+type Ledger = BTreeMap<String, Copy>;
+
+/// Brings the folder in line with the outcome.
+///
+/// # Errors
+/// When a file cannot be written.
+pub(super) fn publish(pipeline: &Pipeline, outcome: &Outcome, cache: &Cache, folder: &Path) -> Result<Published> {
+    let ledger_path = folder.join(LEDGER);
+    let old: Ledger =
+        fs::read(&ledger_path).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default();
+    let mut publishing =
+        Publishing { cache, folder, old, new: Ledger::new(), published: Published { folder: folder.to_owned(), ..Published::default() } };
+    for (&id, done) in &outcome.results {
+        if pipeline.stage_of(id).execution.publish {
+            for (output, content) in &done.outputs {
+                publishing.output(pipeline, id, output, content)?;
+            }
+        }
+    }
+    publishing.forget(pipeline)?;
+    if publishing.new != publishing.old || !ledger_path.exists() {
+        write_beside(&ledger_path, &serde_json::to_vec(&publishing.new)?)?;
+    }
+    Ok(publishing.published)
+}
+
+struct Publishing<'a> {
+    cache: &'a Cache,
+    folder: &'a Path,
+    old: Ledger,
+    new: Ledger,
+    published: Published,
+}
+
+impl Publishing<'_> {
+    fn output(&mut self, pipeline: &Pipeline, id: InstanceId, output: &str, content: &Content) -> Result<()> {
+        let place = place(pipeline, id);
+        let artifact = pipeline.stage_of(id).kind.output(output).map(|port| port.artifact);
+        let coords = &pipeline.instance(id).coords;
+        match (content.form, artifact) {
+            (Form::File, Some(ArtifactType::Table(_))) => {
+                self.file(&format!("{place}/{output}.parquet"), content.digest, content.size, Some(coords))
+            }
+            (Form::File, Some(ArtifactType::Prompts)) => {
+                self.file(&format!("{place}/{output}.parquet"), content.digest, content.size, None)
+            }
+            (Form::File, _) => self.file(&format!("{place}/{output}"), content.digest, content.size, None),
+            (Form::Tree, _) => {
+                // Bytes that are gone are not wanted enough to make them again.
+                let Ok(tree) = self.cache.tree(&content.digest) else { return Ok(()) };
+                for (name, entry) in &tree.files {
+                    self.file(&format!("{place}/{output}/{name}"), entry.digest, entry.size, None)?;
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Puts one file in place unless it lies there already.
+    fn file(&mut self, name: &str, digest: Digest, size: u64, table: Option<&Coords>) -> Result<()> {
+        let path = self.folder.join(name);
+        if let Some(copy) = self.old.get(name).filter(|copy| copy.digest == digest && stands(copy, &path)) {
+            self.new.insert(name.to_owned(), copy.clone());
+            return Ok(());
+        }
+        let Ok(blob) = self.cache.verified(&digest, size) else { return Ok(()) };
+        let bytes = fs::read(&blob).with_context(|| format!("read {}", blob.display()))?;
+        // A column that repeats an axis would clash with the folder's name.
+        let bytes = match table {
+            Some(coords) if !coords.is_empty() => without_axis_columns(bytes, coords)?,
+            _ => bytes,
+        };
+        write_beside(&path, &bytes)?;
+        let metadata = fs::metadata(&path).with_context(|| format!("look at {}", path.display()))?;
+        let copy = Copy { digest, size: metadata.len(), modified_ns: modified_ns(&metadata) };
+        self.new.insert(name.to_owned(), copy);
+        self.published.written += 1;
+        Ok(())
+    }
+
+    /// Removes copies of stages and coordinates that the pipeline no longer
+    /// has, unless somebody changed them; keeps those that this run left out.
+    fn forget(&mut self, pipeline: &Pipeline) -> Result<()> {
+        let places: BTreeSet<String> = pipeline.ids().map(|id| place(pipeline, id)).collect();
+        for (name, copy) in &self.old {
+            if self.new.contains_key(name) {
+                continue;
+            }
+            let path = self.folder.join(name);
+            let belongs = Path::new(name).ancestors().any(|parent| places.contains(parent.to_string_lossy().as_ref()));
+            if belongs && path.exists() {
+                self.new.insert(name.clone(), copy.clone());
+            } else if stands(copy, &path) && is_below(name) {
+                fs::remove_file(&path).with_context(|| format!("remove {}", path.display()))?;
+                self.published.removed += 1;
+                remove_empty_parents(&path, self.folder);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// `grpo/lr=1e-4/step=25`, the axes in the order of the stage's `over`.
+fn place(pipeline: &Pipeline, id: InstanceId) -> String {
+    let stage = pipeline.stage_of(id);
+    let coords = &pipeline.instance(id).coords;
+    let mut place = safe(&stage.name);
+    for axis in &stage.over {
+        if let Some(value) = coords.get(axis) {
+            place.push_str(&format!("/{}={}", safe(axis), safe(&value.to_string())));
+        }
+    }
+    place
+}
+
+/// A name as one path component: separators and control characters become `_`.
+fn safe(name: &str) -> String {
+    let clean: String = name.chars().map(|c| if c == '/' || c == '\\' || c.is_control() { '_' } else { c }).collect();
+    if matches!(clean.as_str(), "" | "." | "..") { "_".to_owned() } else { clean }
+}
+
+fn is_below(name: &str) -> bool {
+    Path::new(name).components().all(|component| matches!(component, Component::Normal(_)))
+}
+
+fn stands(copy: &Copy, path: &Path) -> bool {
+    fs::symlink_metadata(path)
+        .is_ok_and(|metadata| metadata.is_file() && metadata.len() == copy.size && modified_ns(&metadata) == copy.modified_ns)
+}
+
+fn modified_ns(metadata: &fs::Metadata) -> i128 {
+    i128::from(metadata.mtime()) * 1_000_000_000 + i128::from(metadata.mtime_nsec())
+}
+
+fn remove_empty_parents(path: &Path, root: &Path) {
+    for parent in path.ancestors().skip(1).take_while(|parent| *parent != root) {
+        if fs::remove_dir(parent).is_err() {
+            return;
+        }
+    }
+}
+
+/// Writes a neighbour and renames it, so that nobody sees half a file.
+pub(super) fn write_beside(path: &Path, bytes: &[u8]) -> Result<()> {
+    let write = || -> io::Result<()> {
+        let parent = path.parent().unwrap_or(Path::new("."));
+        fs::create_dir_all(parent)?;
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let beside = parent.join(format!(".{name}.{}.new", std::process::id()));
+        fs::write(&beside, bytes)?;
+        fs::rename(&beside, path)
+    };
+    write().with_context(|| format!("write {}", path.display()))
+}
