@@ -1,4 +1,5 @@
 //! Integration tests: one binary, one file per theme.
+mod bad_input;
 mod engine;
 mod project;
 mod python;
