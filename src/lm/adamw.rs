@@ -55,7 +55,7 @@ struct Step {
     beta1_complement: f32,
     beta2: f32,
     beta2_complement: f32,
-    step_size: f32,
+    rate: f32,
     bias2_sqrt: f32,
     eps: f32,
 }
@@ -185,7 +185,7 @@ impl Step {
             beta1_complement: (1.0 - options.beta1) as f32,
             beta2: options.beta2 as f32,
             beta2_complement: (1.0 - options.beta2) as f32,
-            step_size: (learning_rate / bias1) as f32,
+            rate: (learning_rate / bias1) as f32,
             bias2_sqrt: bias2.sqrt() as f32,
             eps: options.eps as f32,
         }
@@ -273,7 +273,7 @@ wide! {
             let denominator = v.sqrt() / step.bias2_sqrt + step.eps;
             first[i] = m;
             second[i] = v;
-            values[i] = values[i] * step.decay - step.step_size * m / denominator;
+            values[i] = values[i] * step.decay - step.rate * m / denominator;
         }
     }
 }
