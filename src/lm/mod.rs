@@ -10,6 +10,7 @@ mod checkpoint;
 mod config;
 mod gradient;
 mod loss;
+mod moments;
 mod observe;
 mod olmo2;
 pub mod ops;
