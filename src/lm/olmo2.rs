@@ -142,7 +142,7 @@ impl Model {
         Ok(self.embed_tokens.detach())
     }
 
-    /// The weight g [D] of the final norm.
+    /// The weight g of the final norm, `[D]`.
     pub fn final_norm_weight(&self) -> &Tensor {
         &self.norm
     }
