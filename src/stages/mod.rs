@@ -9,6 +9,8 @@ mod scores;
 mod table;
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod tests;
 
 pub use correlate::Correlate;
 pub use fit_affine::FitAffine;
