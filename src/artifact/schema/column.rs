@@ -121,9 +121,12 @@ impl Schema {
         self.columns
             .iter()
             .enumerate()
-            .find_map(|(position, column)| match column.family {
-                true => column.member(name).map(|number| (position, number, column)),
-                false => (column.name == name).then_some((position, 0, column)),
+            .find_map(|(position, column)| {
+                if column.family {
+                    column.member(name).map(|number| (position, number, column))
+                } else {
+                    (column.name == name).then_some((position, 0, column))
+                }
             })
     }
 }
@@ -172,7 +175,10 @@ mod tests {
         for schema in all() {
             let columns: BTreeSet<&str> = schema.columns.iter().map(|c| c.name).collect();
             assert_eq!(columns.len(), schema.columns.len(), "{}", schema.name);
-            assert_eq!(named(schema.name).map(|found| found.name), Some(schema.name));
+            assert_eq!(
+                named(schema.name).map(|found| found.name),
+                Some(schema.name)
+            );
         }
         assert!(named("reward").is_none());
     }
