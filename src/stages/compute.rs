@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
     Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema,
 )]
 #[serde(rename_all = "kebab-case")]
-pub enum DeviceClass {
+pub(super) enum DeviceClass {
     #[default]
     Cpu,
     /// The first NVIDIA GPU; needs the Cargo feature `cuda`.
@@ -24,7 +24,7 @@ pub enum DeviceClass {
     Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema,
 )]
 #[serde(rename_all = "kebab-case")]
-pub enum Dtype {
+pub(super) enum Dtype {
     #[default]
     F32,
     Bf16,
@@ -33,7 +33,7 @@ pub enum Dtype {
 
 impl DeviceClass {
     /// Opens the device; an error where the program or the machine has none.
-    pub fn open(self) -> Result<Device> {
+    pub(super) fn open(self) -> Result<Device> {
         match self {
             DeviceClass::Cpu => Ok(Device::Cpu),
             DeviceClass::Cuda => {

@@ -1,4 +1,6 @@
 //! Every stage kind, one file each.
+#[cfg(test)]
+mod curve_tmp;
 mod compute;
 mod copy_corpus;
 // mod costates;

@@ -31,7 +31,7 @@ use state::Training;
 /// Trains a model of next tokens (mean cross-entropy in nats) with AdamW.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Pretrain {
+pub(super) struct Pretrain {
     /// Optimizer steps of this checkpoint, 1 to `decay_steps`. Smaller is a
     /// prefix of larger: a ladder costs as much as its last step.
     pub steps: u64,
@@ -207,6 +207,7 @@ impl Stage for Pretrain {
 }
 
 impl Pretrain {
+    pub(super) fn last(&self) -> u64 { self.steps }
     fn config(&self, tokenizer: &Tokenizer) -> Config {
         Config {
             hidden_size: self.hidden_size,
@@ -280,7 +281,7 @@ mod default {
         40
     }
     pub(super) fn learning_rate() -> f64 {
-        3e-3
+        1.5e-3
     }
     pub(super) fn warmup_steps() -> u64 {
         40
