@@ -1,1 +1,9 @@
-//! Every stage kind, one file each.
+//! Every stage kind, one file each, and the table of them.
+mod grpo;
+
+pub use grpo::Grpo;
+
+use crate::stage::Kind;
+
+/// The kinds by name.
+pub const KINDS: &[Kind] = &[Kind::of::<Grpo>()];
