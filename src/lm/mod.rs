@@ -7,6 +7,7 @@
 mod adamw;
 mod batch;
 mod config;
+mod device;
 mod gradient;
 mod loss;
 mod olmo2;
@@ -28,6 +29,7 @@ mod weights;
 pub use adamw::{AdamW, AdamWOptions};
 pub use batch::{Batch, last_positions};
 pub use config::Config;
+pub use device::{DeviceClass, Precision};
 pub use gradient::{Gradients, clip_coefficient, gradient_of};
 pub use loss::next_token_loss;
 pub use olmo2::{Forward, Init, Model, Observe};

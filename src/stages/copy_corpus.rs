@@ -23,7 +23,7 @@ use crate::{
 /// Makes a corpus. The same parameters make the same bytes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-pub(super) struct CopyCorpus {
+pub struct CopyCorpus {
     /// Seed of all draws.
     pub seed: Seed,
     /// Documents, 1 to 10,000,000; about 12 tokens each.

@@ -17,7 +17,7 @@ use crate::{
 /// Reads `{"text": .., "label": .., "split": ..}` lines.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct JsonlPrompts {
+pub struct JsonlPrompts {
     /// A file with one object a line: `text` (ends right before the answer),
     /// `label` (the exact text of the one right token, such as " A"), `split`
     /// ("train" or "eval"), and, where wanted, `id` (a whole number; otherwise

@@ -22,7 +22,7 @@ use crate::{
 /// Draws prompts that end right before their answer.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-pub(super) struct LabelCopy {
+pub struct LabelCopy {
     /// Seed of all draws.
     pub seed: Seed,
     /// Prompts that RL draws from, 0 to 1,000,000.

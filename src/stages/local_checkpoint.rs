@@ -31,7 +31,7 @@ const COMPANIONS: [&str; 5] = [
 /// Takes a Hugging Face folder: config.json, tokenizer.json, safetensors.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct LocalCheckpoint {
+pub struct LocalCheckpoint {
     /// The folder.
     pub path: PathBuf,
     /// Optimizer steps of its pretraining.

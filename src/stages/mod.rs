@@ -1,12 +1,10 @@
-//! Every stage kind, one file each.
-#[cfg(test)]
-mod curve_tmp;
-mod compute;
+//! Every stage kind, one file each, and the table of them.
 mod copy_corpus;
-// mod costates;
+mod costates;
+mod grpo;
 #[cfg(test)]
 mod harness;
-// mod headroom;
+mod headroom;
 mod jsonl_prompts;
 mod label_copy;
 mod local_checkpoint;
@@ -15,15 +13,25 @@ mod ranges;
 mod task;
 mod template;
 
+pub use copy_corpus::CopyCorpus;
+pub use costates::Costates;
+pub use grpo::Grpo;
+pub use headroom::Headroom;
+pub use jsonl_prompts::JsonlPrompts;
+pub use label_copy::LabelCopy;
+pub use local_checkpoint::LocalCheckpoint;
+pub use pretrain::Pretrain;
+
 use crate::stage::Kind;
 
-/// The table of kinds.
+/// The kinds by name.
 pub const KINDS: &[Kind] = &[
-    Kind::of::<copy_corpus::CopyCorpus>(),
-    Kind::of::<pretrain::Pretrain>(),
-    Kind::of::<local_checkpoint::LocalCheckpoint>(),
-    Kind::of::<label_copy::LabelCopy>(),
-    Kind::of::<jsonl_prompts::JsonlPrompts>(),
-    //     Kind::of::<costates::CostatesStage>(),
-    //     Kind::of::<headroom::HeadroomStage>(),
+    Kind::of::<CopyCorpus>(),
+    Kind::of::<Costates>(),
+    Kind::of::<Grpo>(),
+    Kind::of::<Headroom>(),
+    Kind::of::<JsonlPrompts>(),
+    Kind::of::<LabelCopy>(),
+    Kind::of::<LocalCheckpoint>(),
+    Kind::of::<Pretrain>(),
 ];

@@ -15,13 +15,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     artifact::{ArtifactType, Corpus},
-    lm::{self, AdamWOptions, Config, Init, Tokenizer},
+    lm::{self, AdamWOptions, Config, DeviceClass, Init, Precision, Tokenizer},
     seed::Seed,
     stage::{Context, InputPort, Inputs, OutputPort, Outputs, Ports, Refusal, Stage},
-    stages::{
-        compute::{DeviceClass, Dtype},
-        ranges,
-    },
+    stages::ranges,
 };
 
 use data::Data;
@@ -31,7 +28,7 @@ use state::Training;
 /// Trains a model of next tokens (mean cross-entropy in nats) with AdamW.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Pretrain {
+pub struct Pretrain {
     /// Optimizer steps of this checkpoint, 1 to `decay_steps`. Smaller is a
     /// prefix of larger: a ladder costs as much as its last step.
     pub steps: u64,
@@ -47,7 +44,7 @@ pub(super) struct Pretrain {
     pub device: DeviceClass,
     /// Number format of weights, gradients and states; moments are f32.
     #[serde(default)]
-    pub dtype: Dtype,
+    pub dtype: Precision,
     /// Width D of the residual stream, a multiple of 2 `heads`.
     #[serde(default = "default::hidden_size")]
     pub hidden_size: usize,
@@ -207,7 +204,6 @@ impl Stage for Pretrain {
 }
 
 impl Pretrain {
-    pub(super) fn last(&self) -> u64 { self.steps }
     fn config(&self, tokenizer: &Tokenizer) -> Config {
         Config {
             hidden_size: self.hidden_size,
