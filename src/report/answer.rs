@@ -163,7 +163,7 @@ fn outcome(rate: &PerRate, choice: &Choice) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::data::Affine;
+    use crate::report::data::{Affine, Impact};
     use crate::report::example;
 
     fn choice(verdict: Verdict, ties: &[u64]) -> Choice {
@@ -183,7 +183,7 @@ mod tests {
     fn rate(choice: Choice) -> PerRate {
         PerRate {
             learning_rate: 1e-4,
-            impact: vec![Default::default(); 16],
+            impact: vec![Impact::default(); 16],
             affine: Some(Affine {
                 loo_rmse: Some(0.031),
                 ..Affine::default()

@@ -71,6 +71,82 @@ mod tests {
     use crate::report::data::{Choice, Role, Verdict};
     use crate::report::example;
 
+    /// Labels that each figure must carry.
+    const LABELS: [(&str, [&str; 4]); 8] = [
+        (
+            "dumbbell-lr-1e-4",
+            [
+                "expected reward R (0 to 1)",
+                "pretraining step (optimizer steps)",
+                "recommended",
+                "largest measured gain",
+            ],
+        ),
+        (
+            "gain-and-score-lr-3e-4",
+            [
+                "gain of RL, R after − R before (reward)",
+                "affine(score), fitted on these checkpoints",
+                "Gain and score along pretraining, learning rate 3e-4",
+                "± leave-one-out error",
+            ],
+        ),
+        (
+            "gain-by-budget-lr-1e-4",
+            [
+                "K = 10 updates",
+                "K = 30 updates",
+                "gain after K updates (reward)",
+                "300",
+            ],
+        ),
+        (
+            "components",
+            [
+                "Σ, signal",
+                "Λ per sample, lost signal",
+                "H, headroom",
+                "value / largest |value| (no unit)",
+            ],
+        ),
+        (
+            "gap-and-bound",
+            [
+                "sampling-jacobian",
+                "bound of eq. 21 (gradient norm, log scale)",
+                "measured gap (gradient norm, log scale)",
+                "0.001",
+            ],
+        ),
+        (
+            "rank-correlations-lr-1e-4",
+            [
+                "mean ± sd over budgets K (n = 4)",
+                "mean ± sd over RL seeds (n = 3)",
+                "combined",
+                "0.75",
+            ],
+        ),
+        (
+            "forest-lr-1e-4",
+            [
+                "literal-eq28",
+                "0.75 [0.42, 0.94]",
+                "undefined",
+                "Spearman ρ with the mean gain (no unit), 16 checkpoints, 95 % bootstrap",
+            ],
+        ),
+        (
+            "calibration-lr-1e-4",
+            [
+                "checkpoint, labelled by step",
+                "headline score IP × H (reward³ / hidden²)",
+                "affine fit, least squares",
+                "225",
+            ],
+        ),
+    ];
+
     fn html(body: &Body, id: &str) -> String {
         let section = body.sections.iter().find(|section| section.id == id);
         section
@@ -122,81 +198,7 @@ mod tests {
         sorted.sort_unstable();
         names.sort_unstable();
         assert_eq!(sorted, names);
-        let expected = [
-            (
-                "dumbbell-lr-1e-4",
-                [
-                    "expected reward R (0 to 1)",
-                    "pretraining step (optimizer steps)",
-                    "recommended",
-                    "largest measured gain",
-                ],
-            ),
-            (
-                "gain-and-score-lr-3e-4",
-                [
-                    "gain of RL, R after − R before (reward)",
-                    "affine(score), fitted on these checkpoints",
-                    "Gain and score along pretraining, learning rate 3e-4",
-                    "± leave-one-out error",
-                ],
-            ),
-            (
-                "gain-by-budget-lr-1e-4",
-                [
-                    "K = 10 updates",
-                    "K = 30 updates",
-                    "gain after K updates (reward)",
-                    "300",
-                ],
-            ),
-            (
-                "components",
-                [
-                    "Σ, signal",
-                    "Λ per sample, lost signal",
-                    "H, headroom",
-                    "value / largest |value| (no unit)",
-                ],
-            ),
-            (
-                "gap-and-bound",
-                [
-                    "sampling-jacobian",
-                    "bound of eq. 21 (gradient norm, log scale)",
-                    "measured gap (gradient norm, log scale)",
-                    "0.001",
-                ],
-            ),
-            (
-                "rank-correlations-lr-1e-4",
-                [
-                    "mean ± sd over budgets K (n = 4)",
-                    "mean ± sd over RL seeds (n = 3)",
-                    "combined",
-                    "0.75",
-                ],
-            ),
-            (
-                "forest-lr-1e-4",
-                [
-                    "literal-eq28",
-                    "0.75 [0.42, 0.94]",
-                    "undefined",
-                    "Spearman ρ with the mean gain (no unit), 16 checkpoints, 95 % bootstrap",
-                ],
-            ),
-            (
-                "calibration-lr-1e-4",
-                [
-                    "checkpoint, labelled by step",
-                    "headline score IP × H (reward³ / hidden²)",
-                    "affine fit, least squares",
-                    "225",
-                ],
-            ),
-        ];
-        for (name, labels) in expected {
+        for (name, labels) in LABELS {
             let svg = &body.figures[name];
             for label in labels {
                 assert!(

@@ -1,5 +1,5 @@
 //! The sections of a report, each with its text and its figures.
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use maud::{Markup, PreEscaped, html};
 
@@ -9,7 +9,7 @@ use crate::report::candidates::{candidate_table, score_table};
 use crate::report::cost::cost_markup;
 use crate::report::data::{Checkpoint, Data, PerRate, Role};
 use crate::report::figure::{gap, scores_by_step};
-use crate::report::number::{finite, fixed, learning_rate, plain};
+use crate::report::number::{finite, fixed, learning_rate, list, plain};
 use crate::report::panels::{
     budgets_of, calibration_of, components_of, dumbbell_of, forest_of, readings_of, trajectory_of,
 };
@@ -70,6 +70,7 @@ pub(super) fn start(data: &Data) -> Section {
         @for line in lead { p.lead { (line) } }
         @for line in rest { p { (line) } }
         @if let Some(rate) = primary(data) {
+            p { (basis_sentence(rate)) }
             ul {
                 @for sentence in final_reward_sentences(rate) { li { (sentence) } }
                 @for other in others {
@@ -80,6 +81,25 @@ pub(super) fn start(data: &Data) -> Section {
         }
     };
     section("start", "From which checkpoint should RL start?", &markup)
+}
+
+/// What the gains of a learning rate are means over, and what ± stands for.
+fn basis_sentence(rate: &PerRate) -> String {
+    let budgets: BTreeSet<u32> = rate
+        .impact
+        .iter()
+        .flat_map(|row| &row.budgets)
+        .map(|point| point.budget)
+        .collect();
+    let budgets: Vec<String> = budgets.iter().map(u32::to_string).collect();
+    let over = if budgets.is_empty() {
+        "the budgets".to_owned()
+    } else {
+        format!("K = {} updates", list(&budgets))
+    };
+    format!(
+        "Gains are R after RL minus R before, as means over {over} and over RL seeds; ± is the leave-one-out error of the affine fit of gain on score; regret is the best measured gain minus the gain at the picked step."
+    )
 }
 
 pub(super) fn dumbbells(data: &Data, gallery: &mut Gallery) -> Section {
@@ -218,6 +238,15 @@ fn known_checkpoints(data: &Data) -> Vec<&Checkpoint> {
 mod tests {
     use super::*;
     use crate::report::example;
+
+    #[test]
+    fn the_basis_of_the_gains_is_told() {
+        let data = example::full();
+        assert_eq!(
+            basis_sentence(&data.learning_rates[0]),
+            "Gains are R after RL minus R before, as means over K = 10, 20, 25 and 30 updates and over RL seeds; ± is the leave-one-out error of the affine fit of gain on score; regret is the best measured gain minus the gain at the picked step."
+        );
+    }
 
     #[test]
     fn the_fit_is_told_or_undefined() {

@@ -300,7 +300,7 @@ mod tests {
         assert_eq!(Scale::linear("", [f64::NAN]).labels().next(), Some("0"));
         assert_eq!(
             labels(&Scale::logarithmic("", [1e-3, 5.0, -1.0, 0.0])),
-            ["0.001", "0.010", "0.100", "1",]
+            ["0.001", "0.01", "0.1", "1"]
         );
     }
 

@@ -34,6 +34,9 @@ const PREDICTED: Look = Look::new(BLACK, Shape::Cross, true, Dash::Dashed);
 const RECOMMENDED: Look = Look::new(ORANGE, Shape::Down, false, Dash::Solid);
 const BEST: Look = Look::new(BLACK, Shape::Diamond, true, Dash::Solid);
 
+/// Share of the reward axis that the markers over a dumbbell need.
+const MARKER_ROOM: f64 = 0.1;
+
 /// None where no checkpoint has a reward.
 pub(in crate::report) fn dumbbell(data: &Dumbbell) -> Option<String> {
     let radius = finite(data.loo_rmse).map(f64::abs);
@@ -67,7 +70,12 @@ pub(in crate::report) fn dumbbell(data: &Dumbbell) -> Option<String> {
     };
     Some(svg(&frame, |pen, area| {
         let x = Scale::steps(data.pairs.iter().map(|pair| pair.step), 9);
-        let y = Scale::linear("expected reward R (0 to 1)", drawn);
+        let marked = [data.recommended, data.best]
+            .into_iter()
+            .flatten()
+            .filter_map(|step| Some(top_of(data, step)?.1 + MARKER_ROOM * length(&drawn)));
+        let values = drawn.iter().copied().chain(marked);
+        let y = Scale::linear("expected reward R (0 to 1)", values);
         let panel = Panel::new(pen, area, x, y, None)?;
         let predicted = points(data, |pair| pair.predicted);
         if let Some(radius) = radius {
@@ -127,6 +135,13 @@ fn points(data: &Dumbbell, value: impl Fn(&Pair) -> Option<f64>) -> Vec<Point> {
         .iter()
         .map(|pair| (pair.step as f64, finite(value(pair))))
         .collect()
+}
+
+/// From the smallest to the largest value.
+fn length(values: &[f64]) -> f64 {
+    let low = values.iter().copied().reduce(f64::min);
+    let high = values.iter().copied().reduce(f64::max);
+    low.zip(high).map_or(0.0, |(low, high)| high - low)
 }
 
 /// The upper end of a checkpoint's dumbbell, over which the markers stand.

@@ -47,6 +47,37 @@ fn draw_all(rate: f64, rows: &[Row]) -> Vec<Option<String>> {
         after: row.2,
         predicted: row.3,
     });
+    let mut figures = vec![
+        dumbbell(&Dumbbell {
+            learning_rate: rate,
+            pairs: pairs.collect(),
+            loo_rmse: first.3,
+            recommended: Some(first.0),
+            best: Some(first.0),
+        }),
+        trajectory(&Trajectory {
+            learning_rate: rate,
+            measured: rows.iter().map(|row| (row.0, row.1, row.2)).collect(),
+            predicted: rows.iter().map(|row| (row.0, row.3)).collect(),
+            loo_rmse: first.3,
+        }),
+        calibration(&Calibration {
+            learning_rate: rate,
+            points: rows.iter().map(|row| (row.0, row.1, row.2)).collect(),
+            affine: Some(affine),
+        }),
+        gain_by_budget(
+            rate,
+            &BTreeMap::from([(10, line.clone()), (20, Vec::new())]),
+        ),
+        component_levels(&[("sigma".to_owned(), line.clone())]),
+        scores_by_step(&line, Some(first.0)),
+    ];
+    figures.extend(draw_correlations(rate, rows));
+    figures
+}
+
+fn draw_correlations(rate: f64, rows: &[Row]) -> [Option<String>; 3] {
     let estimates: Vec<_> = rows
         .iter()
         .map(|row| Estimate {
@@ -78,31 +109,7 @@ fn draw_all(rate: f64, rows: &[Row]) -> Vec<Option<String>> {
             bound: row.2,
         })
         .collect();
-    vec![
-        dumbbell(&Dumbbell {
-            learning_rate: rate,
-            pairs: pairs.collect(),
-            loo_rmse: first.3,
-            recommended: Some(first.0),
-            best: Some(first.0),
-        }),
-        trajectory(&Trajectory {
-            learning_rate: rate,
-            measured: rows.iter().map(|row| (row.0, row.1, row.2)).collect(),
-            predicted: rows.iter().map(|row| (row.0, row.3)).collect(),
-            loo_rmse: first.3,
-        }),
-        calibration(&Calibration {
-            learning_rate: rate,
-            points: rows.iter().map(|row| (row.0, row.1, row.2)).collect(),
-            affine: Some(affine),
-        }),
-        gain_by_budget(
-            rate,
-            &BTreeMap::from([(10, line.clone()), (20, Vec::new())]),
-        ),
-        component_levels(&[("sigma".to_owned(), line.clone())]),
-        scores_by_step(&line, Some(first.0)),
+    [
         forest(rate, rows.len(), &estimates),
         readings(rate, &bars),
         gap(&points),

@@ -24,7 +24,7 @@ pub(super) const FAMILY: &str =
 
 /// Pixels of a character's mean advance per pixel of font size: on the wide
 /// side of the fonts in [`FAMILY`], since no font file is at hand to measure.
-const ADVANCE: f64 = 0.56;
+const ADVANCE: f64 = 0.6;
 
 /// Width of a text in pixels, estimated.
 pub(super) fn text_width(text: &str, size: u32) -> i32 {
