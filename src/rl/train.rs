@@ -251,9 +251,7 @@ impl Trainer {
             &made.log_prob_reference,
             &made.advantages,
         )?;
-        let coefficients = Tensor::from_slice(&now.coefficients, log_prob.shape(), log_prob.device())?;
-        // its gradient by every parameter is that of the loss
-        let linear = (log_prob * coefficients.to_dtype(log_prob.dtype())?)?.sum_all()?;
+        let linear = linear_loss(log_prob, &now.coefficients)?;
         let gradients = Gradients::of(&linear, self.policy.parameters())?;
         let grad_norm = gradients.global_norm()?;
         let scale = match self.options.max_grad_norm {
@@ -352,6 +350,13 @@ impl Trainer {
         trainer.reference = reference;
         Ok(trainer)
     }
+}
+
+/// A scalar whose gradient by every parameter is that of the loss: the
+/// log-probabilities [P, n] weighted by their coefficients, which are constants.
+pub(super) fn linear_loss(log_prob: &Tensor, coefficients: &[f64]) -> Result<Tensor> {
+    let weights = Tensor::from_slice(coefficients, log_prob.shape(), log_prob.device())?;
+    Ok((log_prob * weights.to_dtype(log_prob.dtype())?)?.sum_all()?)
 }
 
 fn host(tensor: &Tensor) -> Result<Vec<f64>> {

@@ -3,7 +3,9 @@
 //! A word-level language of about 104 words in which letters are labels. Most
 //! documents are plain sentences that use one letter twice; a share asks for a
 //! letter that stands in the question, beside a distractor. Copying is learned
-//! from both, and how well it is learned is what the ladder climbs.
+//! from both, and how well it is learned is what the ladder climbs. Letters and
+//! templates are used as often as 1/rank, so that some questions are learned
+//! early and others late: the climb is gradual.
 mod language;
 
 use anyhow::{Context as _, Result};
@@ -87,11 +89,11 @@ impl CopyCorpus {
     /// Document `i`, a function of the parameters and `i` alone.
     fn document(&self, labels: &Labels, i: u64) -> Result<String> {
         let mut stream = self.seed.stream("copy-corpus document", &[i]);
-        let label = stream.below(labels.labels.len());
+        let label = language::zipf(labels.labels.len(), &mut stream);
         if stream.uniform() >= self.copy_share {
             return Ok(language::sentence(&labels.labels[label], &mut stream));
         }
-        let template = stream.below(labels.templates.len());
+        let template = language::zipf(labels.templates.len(), &mut stream);
         let combination = Combination::draw(labels, template, label, &mut stream);
         let answer = match stream.uniform() < self.noise {
             true => stream.below(labels.labels.len()),

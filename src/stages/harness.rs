@@ -11,7 +11,7 @@ use tempfile::TempDir;
 
 use crate::{
     artifact::{Artifact, Body},
-    digest::{Digest, Tree, TreeEntry, of_file},
+    digest::{Tree, TreeEntry, of_file},
     stage::{Context, Held, Inputs, Outputs, Produced, Resume, Sink, Stage},
 };
 

@@ -15,13 +15,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     artifact::{ArtifactType, Corpus},
-    lm::{self, AdamWOptions, Config, Init, Tokenizer},
+    lm::{self, AdamWOptions, Config, DeviceClass, Init, Precision, Tokenizer},
     seed::Seed,
     stage::{Context, InputPort, Inputs, OutputPort, Outputs, Ports, Refusal, Stage},
-    stages::{
-        compute::{DeviceClass, Dtype},
-        ranges,
-    },
+    stages::ranges,
 };
 
 use data::Data;
@@ -47,7 +44,7 @@ pub struct Pretrain {
     pub device: DeviceClass,
     /// Number format of weights, gradients and states; moments are f32.
     #[serde(default)]
-    pub dtype: Dtype,
+    pub dtype: Precision,
     /// Width D of the residual stream, a multiple of 2 `heads`.
     #[serde(default = "default::hidden_size")]
     pub hidden_size: usize,
@@ -280,7 +277,7 @@ mod default {
         40
     }
     pub(super) fn learning_rate() -> f64 {
-        3e-3
+        1.5e-3
     }
     pub(super) fn warmup_steps() -> u64 {
         40

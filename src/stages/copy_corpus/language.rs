@@ -80,11 +80,11 @@ pub(super) fn vocabulary(labels: &Labels) -> Vec<&str> {
 /// A subject-verb-object line that names its subject by a letter and says the
 /// letter again.
 pub(super) fn sentence(letter: &str, stream: &mut Stream) -> String {
-    let subject = zipf(&NOUNS, stream);
-    let verb = zipf(&VERBS, stream);
-    let object = zipf(&NOUNS, stream);
-    let adjective = zipf(&ADJECTIVES, stream);
-    let again = zipf(&VERBS, stream);
+    let subject = word(&NOUNS, stream);
+    let verb = word(&VERBS, stream);
+    let object = word(&NOUNS, stream);
+    let adjective = word(&ADJECTIVES, stream);
+    let again = word(&VERBS, stream);
     match stream.below(3) {
         0 => format!("the {subject} {letter} {verb} a {adjective} {object} and {letter} {again} ."),
         1 => format!(
@@ -94,13 +94,15 @@ pub(super) fn sentence(letter: &str, stream: &mut Stream) -> String {
     }
 }
 
-/// A word with probability proportional to 1 / rank.
-fn zipf<'a>(words: &[&'a str], stream: &mut Stream) -> &'a str {
-    let total: f64 = (1..=words.len()).map(|rank| 1.0 / rank as f64).sum();
-    let law: Vec<f64> = (1..=words.len())
-        .map(|rank| 1.0 / (rank as f64 * total))
-        .collect();
-    words[stream.categorical(&law)]
+/// A place below `n` with probability proportional to 1 / (place + 1).
+pub(super) fn zipf(n: usize, stream: &mut Stream) -> usize {
+    let total: f64 = (1..=n).map(|rank| 1.0 / rank as f64).sum();
+    let law: Vec<f64> = (1..=n).map(|rank| 1.0 / (rank as f64 * total)).collect();
+    stream.categorical(&law)
+}
+
+fn word<'a>(words: &[&'a str], stream: &mut Stream) -> &'a str {
+    words[zipf(words.len(), stream)]
 }
 
 #[cfg(test)]
@@ -114,8 +116,7 @@ mod tests {
         let mut stream = Seed(0).stream("zipf", &[]);
         let mut seen = [0; 4];
         for _ in 0..5000 {
-            let word = zipf(&["a", "b", "c", "d"], &mut stream);
-            seen[usize::from(word.as_bytes()[0] - b'a')] += 1;
+            seen[zipf(4, &mut stream)] += 1;
         }
         // 1/rank over 25/12: 0.48, 0.24, 0.16, 0.12
         for (count, share) in seen.into_iter().zip([0.48, 0.24, 0.16, 0.12]) {

@@ -40,7 +40,7 @@ impl<'a> Training<'a> {
         device: &Device,
     ) -> Result<Training<'a>> {
         let model = Model::init(config, &recipe.init(), recipe.seed, device)?;
-        let model = match DType::from(recipe.dtype) {
+        let model = match recipe.dtype.dtype() {
             DType::F32 => model,
             other => model.to_dtype(other)?,
         };
@@ -60,7 +60,7 @@ impl<'a> Training<'a> {
         device: &Device,
     ) -> Result<Training<'a>> {
         let files = Files::of_folder(&resume.folder)?;
-        let model = Model::load(&files, device, recipe.dtype.into())?;
+        let model = Model::load(&files, device, recipe.dtype.dtype())?;
         let optimizer = AdamW::load(
             files.get(OPTIMIZER)?,
             model.parameters(),
@@ -84,7 +84,7 @@ impl<'a> Training<'a> {
     }
 
     /// Writes the resume state: weights, moments, log. Weights are kept in
-    /// f32, which holds f32, bf16 and f16 exactly.
+    /// f32, which holds bf16 exactly.
     pub(super) fn save(&self, folder: &Path) -> Result<()> {
         self.model.save(folder)?;
         self.optimizer.save(&folder.join(OPTIMIZER))?;

@@ -106,7 +106,7 @@ fn a_checkpoint_reloads_and_knows_its_place() {
     let steps = table::i64s(&log, "step").unwrap();
     assert_eq!(steps, [1, 2, 3, 4].map(Some));
     let rates = table::f64s(&log, "learning_rate").unwrap();
-    assert_eq!(rates[..2], [Some(1.5e-3), Some(3e-3)]);
+    assert_eq!(rates[..2], [Some(0.75e-3), Some(1.5e-3)]);
 }
 
 #[test]
