@@ -12,6 +12,8 @@ mod impact;
 mod jsonl_prompts;
 mod label_copy;
 mod local_checkpoint;
+#[cfg(test)]
+mod open;
 mod pretrain;
 mod ranges;
 mod reading;
@@ -24,6 +26,8 @@ mod task;
 mod template;
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod tests;
 
 pub use copy_corpus::CopyCorpus;
 pub use correlate::Correlate;

@@ -12,8 +12,6 @@ use super::products::Head;
 
 /// One prompt under one reading.
 pub(super) struct Reading {
-    pub(super) hidden: Hidden,
-    pub(super) vocab: Vocab,
     pub(super) task: OneToken,
     head: HeadProducts,
     /// What the pre-norm state needs besides: the norm, and h.s(a) for all a.
@@ -56,13 +54,7 @@ pub(super) fn readings(answers: &Answers, hidden: Hidden, vocab: Vocab) -> Resul
                     (task, Some((norm, h_dot_s)))
                 }
             };
-            Reading {
-                hidden,
-                vocab,
-                task,
-                head,
-                pre,
-            }
+            Reading { task, head, pre }
         })
         .collect())
 }

@@ -142,7 +142,7 @@ fn copying_is_learned() {
         p_y.sum::<f64>() / 24.0
     };
     let (before, after) = (reward(10), reward(150));
-    assert!(before < 0.3 && after > 0.45, "{before} {after}");
+    assert!(before < 0.3 && after > before + 0.3, "{before} {after}");
 }
 
 #[test]
