@@ -78,8 +78,7 @@ impl Stage for CopyCorpus {
         let tokenizer = word_tokenizer(&language::vocabulary(&labels))?;
         let tokenizer = String::from_utf8(tokenizer).context("the tokenizer's JSON")?;
         let folder = context.scratch().join("corpus");
-        std::fs::create_dir_all(&folder)
-            .with_context(|| format!("create {}", folder.display()))?;
+        std::fs::create_dir_all(&folder).with_context(|| format!("create {}", folder.display()))?;
         Corpus::write(&folder, &documents, &tokenizer, Some(&labels))?;
         Ok(Outputs::new().with("corpus", Produced::Tree(folder)))
     }

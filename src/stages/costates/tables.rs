@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 use crate::{
     stages::{Hidden, Vocab, answers::Answers, rows::SignalRow},
     theory::{
-        Advantage, Group, SampledParts, SignalParts, Softmax, label_mass, mean, p1mp,
-        p1mp_of_mean, zero_var_share,
+        Advantage, Group, SampledParts, SignalParts, Softmax, label_mass, mean, p1mp, p1mp_of_mean,
+        zero_var_share,
     },
 };
 
@@ -57,7 +57,12 @@ impl Baselines {
             p1mp: p1mp(&pairs).expect("there are prompts"),
             p1mp_of_mean: p1mp_of_mean(&pairs).expect("there are prompts"),
             entropy: over(policies.iter().map(Softmax::entropy).collect()),
-            zero_var_share: over(pairs.iter().map(|&(p, q)| zero_var_share(p, q, n)).collect()),
+            zero_var_share: over(
+                pairs
+                    .iter()
+                    .map(|&(p, q)| zero_var_share(p, q, n))
+                    .collect(),
+            ),
             label_mass: over(
                 (answers.answers.iter())
                     .map(|answer| {
@@ -135,7 +140,10 @@ impl Sheet<'_> {
                 }
             })
             .collect();
-        let sigmas: Vec<f64> = readings.iter().map(|reading| reading.task.sigma()).collect();
+        let sigmas: Vec<f64> = readings
+            .iter()
+            .map(|reading| reading.task.sigma())
+            .collect();
         let sigma = mean(&sigmas).expect("there are prompts");
         let (ip, se_ip) = over_groups(drawn, |parts| parts.ip);
         let (lambda_ps, se_lambda_ps) = over_groups(drawn, |parts| parts.lambda_ps);

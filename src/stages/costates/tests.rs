@@ -49,12 +49,24 @@ fn the_gold_data_in_every_reading() {
         let mean = mean.unwrap_or_else(|| panic!("no row {what}"));
         assert_close(&what, mean.sigma, &entry["sigma"], 1e-5, mean.sigma);
         assert_close(&what, mean.ip, &entry["ip"], 1e-5, mean.ip);
-        assert_close(&what, mean.lambda_ps, &entry["lambda_ps"], 1e-5, mean.lambda_ps);
+        assert_close(
+            &what,
+            mean.lambda_ps,
+            &entry["lambda_ps"],
+            1e-5,
+            mean.lambda_ps,
+        );
         let (both, all) = (mean.sigma + mean.ip, mean.sigma + mean.lambda_ps);
         let lambda_cond = mean.lambda_cond.unwrap();
         assert_close(&what, lambda_cond, &entry["lambda_cond"], 1e-5, both);
         let s_cond = mean.s_cond.unwrap();
-        assert_close(&what, s_cond, &entry["s_cond"], 1e-5, mean.sigma + lambda_cond + mean.ip);
+        assert_close(
+            &what,
+            s_cond,
+            &entry["s_cond"],
+            1e-5,
+            mean.sigma + lambda_cond + mean.ip,
+        );
         assert_close(&what, mean.s_ps, &entry["s_ps"], 1e-5, all);
         let prompts = rows.iter().filter(|row| {
             let reading = [&*row.hidden, &row.vocab, &row.advantage, &row.group];
@@ -153,10 +165,16 @@ fn sampled_estimators_agree_with_the_exact_forms() {
         ] {
             let error = error.unwrap();
             assert!(error > 0.0, "{what}");
-            assert!((got - want).abs() < 4.0 * error, "{what}: {got} {want} +- {error}");
+            assert!(
+                (got - want).abs() < 4.0 * error,
+                "{what}: {got} {want} +- {error}"
+            );
         }
         // Jensen, twice: |mean of means| <= |group mean| <= mean of samples
-        let (group, slack) = (sampled.lambda_group.unwrap(), sampled.se_lambda_group.unwrap());
+        let (group, slack) = (
+            sampled.lambda_group.unwrap(),
+            sampled.se_lambda_group.unwrap(),
+        );
         assert!(group <= sampled.lambda_ps * (1.0 + 1e-12), "{what}");
         assert!(group + 4.0 * slack > exact.lambda_cond.unwrap(), "{what}");
         assert_eq!(sampled.s_group, Some(sampled.sigma - group));
@@ -209,6 +227,9 @@ fn ranges_are_told() {
     );
     assert_eq!(
         edit(|s| s.group_sizes = vec![4, 1]),
-        ("group_sizes", "`group_sizes` is 1; allowed: 2 to 4096".to_owned())
+        (
+            "group_sizes",
+            "`group_sizes` is 1; allowed: 2 to 4096".to_owned()
+        )
     );
 }

@@ -64,11 +64,17 @@ fn faults() {
     };
     assert_eq!(
         refusal(&stage(0.0, vec![])),
-        ("alpha", "`alpha` is 0; allowed: finite and above 0".to_owned())
+        (
+            "alpha",
+            "`alpha` is 0; allowed: finite and above 0".to_owned()
+        )
     );
     assert_eq!(
         refusal(&stage(1.0, vec![-2.0])),
-        ("sweep", "`sweep` is -2; allowed: finite and above 0".to_owned())
+        (
+            "sweep",
+            "`sweep` is -2; allowed: finite and above 0".to_owned()
+        )
     );
     let open = open();
     let train = Headroom {
