@@ -77,7 +77,10 @@ fn another_architecture_lists_what_is_supported() {
     let project = Project::empty();
     model(&project);
     edit_config(&project, "model_type", "gpt_neox".into());
-    insta::assert_snapshot!(failure(&project, &["model"]), @"");
+    assert_eq!(
+        failure(&project, &["model"]),
+        "model: model: `config.json`: `model_type` is `gpt_neox`; supported: `olmo2`"
+    );
 }
 
 #[test]
@@ -85,7 +88,10 @@ fn a_truncated_file_is_named() {
     let project = Project::empty();
     model(&project);
     spoil_weights(&project, |bytes| bytes.truncate(bytes.len() / 2));
-    insta::assert_snapshot!(failure(&project, &["model"]), @"");
+    assert_eq!(
+        failure(&project, &["model"]),
+        "model: model: `model.safetensors`: the file is truncated: its tensors end at 703744, its data at 350016"
+    );
 }
 
 #[test]
@@ -95,7 +101,10 @@ fn a_header_that_lies_is_refused() {
     spoil_weights(&project, |bytes| {
         bytes[..8].copy_from_slice(&(1u64 << 63).to_le_bytes())
     });
-    insta::assert_snapshot!(failure(&project, &["model"]), @"");
+    assert_eq!(
+        failure(&project, &["model"]),
+        "model: model: `model.safetensors`: the header claims 9223372036854775808 bytes; allowed: 100000000"
+    );
 }
 
 #[test]
@@ -103,7 +112,10 @@ fn missing_weights_are_named() {
     let project = Project::empty();
     model(&project);
     fs::remove_file(project.file("model/model.safetensors")).unwrap();
-    insta::assert_snapshot!(failure(&project, &["model"]), @"");
+    assert_eq!(
+        failure(&project, &["model"]),
+        "model: model: `model.safetensors` is missing (there: config.json, tokenizer.json)"
+    );
 }
 
 #[test]
@@ -114,7 +126,10 @@ fn weights_that_are_no_numbers_are_named() {
         let end = bytes.len();
         bytes[end - 4..].copy_from_slice(&f32::NAN.to_le_bytes());
     });
-    insta::assert_snapshot!(failure(&project, &["model"]), @"");
+    assert_eq!(
+        failure(&project, &["model"]),
+        "model: model: `model.safetensors`: tensor `model.norm.weight` holds 1 of 64 values that are not finite"
+    );
 }
 
 #[test]
@@ -122,7 +137,10 @@ fn a_vocabulary_smaller_than_the_tokenizer_is_refused() {
     let project = Project::empty();
     model(&project);
     edit_config(&project, "vocab_size", 100.into());
-    insta::assert_snapshot!(failure(&project, &["model"]), @"");
+    assert_eq!(
+        failure(&project, &["model"]),
+        "model: model: `model.safetensors`: tensor `model.embed_tokens.weight` has shape [264, 64]; the config asks for [100, 64]"
+    );
 }
 
 #[test]
@@ -130,14 +148,20 @@ fn a_label_of_several_tokens_is_refused() {
     let project = Project::empty();
     model(&project);
     prompts(&project, " Alpha");
-    insta::assert_snapshot!(failure(&project, &["headroom"]), @"");
+    assert_eq!(
+        failure(&project, &["headroom"]),
+        "headroom: prompt 1: label ` Alpha` is 5 tokens (ĠA, l, p, h, a): labels must be single tokens"
+    );
 }
 
 #[test]
 fn a_correlation_needs_three_checkpoints() {
     let project = Project::mini();
     project.edit("step = [4, 8, 12]", "step = [4, 8]");
-    insta::assert_snapshot!(failure(&project, &["correlate"]), @"");
+    assert_eq!(
+        failure(&project, &["correlate"]),
+        "correlate@lr=1e-3: correlate needs at least 3 checkpoints, got 2"
+    );
 }
 
 #[test]
@@ -151,7 +175,10 @@ fn an_imported_table_that_misses_a_column_is_refused() {
         "mini.toml",
         "[pipeline]\nformat = 1\nname = \"mini\"\n[stages.rewards]\nkind = \"table\"\nschema = \"rewards\"\npath = \"rewards.csv\"\n",
     );
-    insta::assert_snapshot!(failure(&project, &[]), @"");
+    assert_eq!(
+        failure(&project, &[]),
+        "rewards: table rewards.csv misses column `gain` of schema `rewards` (it has: step, learning_rate, rl_seed, updates, r_before, r_after)"
+    );
 }
 
 #[test]
@@ -160,7 +187,19 @@ fn steps_beyond_the_schedule_are_refused_before_anything_runs() {
     project.edit("step = [4, 8, 12]", "step = [4, 8, 25]");
     let output = project.vgh(&["run", "mini.toml"]);
     assert_eq!(output.status.code(), Some(2));
-    insta::assert_snapshot!(String::from_utf8(output.stderr).unwrap(), @"");
+    assert_eq!(
+        String::from_utf8(output.stderr).unwrap(),
+        concat!(
+            "error: `steps` is 25, beyond `decay_steps` = 20: the learning rate has no value there; raise decay_steps (this changes every checkpoint)\n",
+            "  --> mini.toml:28:9\n",
+            "   |\n",
+            "28 | steps = \"{step}\"\n",
+            "   |         ^^^^^^^^\n",
+            "note: in ladder@step=25\n",
+            "\n",
+            "1 fault; nothing was run\n"
+        )
+    );
     assert!(!project.file("cache").exists());
 }
 
@@ -177,7 +216,10 @@ fn a_cache_of_another_format_is_left_alone() {
     let text = String::from_utf8(output.stderr)
         .unwrap()
         .replace(&project.path().display().to_string(), "PROJECT");
-    insta::assert_snapshot!(text, @"");
+    assert_eq!(
+        text,
+        "error: cache at PROJECT/cache has format 7, this vgh reads format 1: use the vgh that made it, or choose another place with --cache or VGH_CACHE"
+    );
     assert_eq!(
         fs::read_to_string(project.file("cache/format")).unwrap(),
         "7\n"
@@ -188,7 +230,10 @@ fn a_cache_of_another_format_is_left_alone() {
 fn a_pipeline_that_is_not_there_is_named() {
     let output = Project::empty().vgh(&["run", "gone.toml"]);
     assert_eq!(output.status.code(), Some(2));
-    insta::assert_snapshot!(String::from_utf8(output.stderr).unwrap(), @"");
+    assert_eq!(
+        String::from_utf8(output.stderr).unwrap(),
+        "error: read gone.toml: No such file or directory (os error 2)"
+    );
 }
 
 #[test]
@@ -198,5 +243,12 @@ fn several_pipelines_are_listed() {
     project.write("pipelines/b.toml", "");
     let output = project.vgh(&["run"]);
     assert_eq!(output.status.code(), Some(2));
-    insta::assert_snapshot!(String::from_utf8(output.stderr).unwrap(), @"");
+    assert_eq!(
+        String::from_utf8(output.stderr).unwrap(),
+        concat!(
+            "error: several pipelines here; name one of them:\n",
+            "  pipelines/a.toml\n",
+            "  pipelines/b.toml\n"
+        )
+    );
 }

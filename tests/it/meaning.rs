@@ -272,7 +272,7 @@ fn a_parameter_becomes_an_axis_without_a_changed_reference() {
     let params = &pipeline.instances[grpo.instances.start].params;
     assert_eq!(
         (&params["beta"], &params["note"]),
-        (&json!(0.001), &json!("b0.001 {x}"))
+        (&json!(0.001), &json!("b1e-3 {x}"))
     );
     let text = text
         .replace("[params]\nlr2 = 0.001\n", "")
@@ -283,7 +283,7 @@ fn a_parameter_becomes_an_axis_without_a_changed_reference() {
     let grpo = pipeline.stage_named("grpo").unwrap();
     assert_eq!(
         &pipeline.instances[grpo.instances.start].params["note"],
-        "b0.001 {x}"
+        "b1e-3 {x}"
     );
 }
 

@@ -7,6 +7,8 @@ use std::{
 
 /// A file longer than this does more than one thing.
 const LINES_MAX: usize = 450;
+/// Tests may list more cases than a file of the program has thoughts.
+const TEST_LINES_MAX: usize = 500;
 
 /// The layer table of ARCHITECTURE.md: module to what it may import of ours.
 const LAYERS: &[(&str, &[&str])] = &[
@@ -202,9 +204,14 @@ fn files_are_short_and_say_what_they_own() {
     let mut faults = Vec::new();
     for (path, text) in sources() {
         let lines = text.lines().count();
-        if lines > LINES_MAX {
+        let most = if path.starts_with("tests") {
+            TEST_LINES_MAX
+        } else {
+            LINES_MAX
+        };
+        if lines > most {
             faults.push(format!(
-                "{}: {lines} lines, more than {LINES_MAX}",
+                "{}: {lines} lines, more than {most}",
                 path.display()
             ));
         }
