@@ -11,7 +11,10 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::{
-    artifact::{Artifact, Body, Position, Prompt, table::read_artifact, table::read_rows},
+    artifact::{
+        Artifact, Body, Position, Prompt, Split,
+        table::{read_artifact, read_rows},
+    },
     digest::Digest,
     stage::{Held, Resume, Sink},
 };
@@ -266,10 +269,10 @@ fn parameters_have_ranges_and_defaults() {
     for (edit, message) in [
         (json!({ "updates": 0 }), "`updates` is 0; allowed: 1 to 1000000"),
         (json!({ "num_generations": 1 }), "`num_generations` is 1; allowed: 2 to 4096"),
-        (json!({ "epsilon": 1.0 }), "`epsilon` is 1; allowed: above 0, below 1"),
-        (json!({ "learning_rate": 0.0 }), "`learning_rate` is 0; allowed: above 0"),
-        (json!({ "beta": -0.1 }), "`beta` is -0.1; allowed: at least 0"),
-        (json!({ "temperature": 0.0 }), "`temperature` is 0; allowed: above 0"),
+        (json!({ "epsilon": 1.0 }), "`epsilon` is 1; allowed: 0 to below 1"),
+        (json!({ "learning_rate": 0.0 }), "`learning_rate` is 0; allowed: finite and above 0"),
+        (json!({ "beta": -0.1 }), "`beta` is -0.1; allowed: finite and at least 0"),
+        (json!({ "temperature": 0.0 }), "`temperature` is 0; allowed: finite and above 0"),
     ] {
         assert_eq!(refusal(edit), message);
     }
