@@ -4,7 +4,7 @@ use anyhow::{Result, ensure};
 use candle_core::{DType, Tensor};
 
 use crate::{
-    lm::{Batch, Model, Observe, last_positions, probabilities},
+    lm::{Batch, Model, probabilities},
     rl::Prompt,
 };
 
@@ -15,8 +15,7 @@ const BATCH_POSITIONS: usize = 1024;
 /// Logits z / temperature [B, V] at the last position of each sequence, in at
 /// least f32. Gradients reach the model's parameters where it has them.
 pub fn answer_logits(model: &Model, batch: &Batch, temperature: f64) -> Result<Tensor> {
-    let post = model.forward(batch, &Observe::default())?.post;
-    let logits = model.head(&last_positions(&post, batch)?)?;
+    let logits = model.head(&model.forward_last(batch)?)?;
     let logits = match logits.dtype() {
         DType::F16 | DType::BF16 => logits.to_dtype(DType::F32)?,
         _ => logits,

@@ -13,14 +13,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     artifact::{
-        ArtifactType, Checkpoint, Prompts, Split,
+        ArtifactType, Checkpoint, Prompts,
         schema::{REWARDS, ROLLOUTS, TRAINING_LOG},
         table::{encode, encode_rows},
     },
     lm::{self, DeviceClass, Files, Model, Precision, Tokenizer},
-    rl::{Convention, GrpoOptions, Objective, PromptText, Task, Trainer},
+    rl::{Convention, GrpoOptions, Objective, Trainer},
     seed::Seed,
     stage::{Context, InputPort, Inputs, OutputPort, Outputs, Ports, Produced, Refusal, Stage},
+    stages::{ranges, task::label_task},
 };
 
 use history::History;
@@ -112,16 +113,8 @@ impl Stage for Grpo {
     const ABOUT: &'static str = "what GRPO gains from a checkpoint, by number of updates";
     const PORTS: Ports = Ports {
         inputs: &[
-            InputPort::one(
-                "checkpoint",
-                ArtifactType::Checkpoint,
-                "where RL starts, and the reference",
-            ),
-            InputPort::one(
-                "prompts",
-                ArtifactType::Prompts,
-                "drawn from `train`, judged on `eval`",
-            ),
+            InputPort::one("checkpoint", ArtifactType::Checkpoint, "where RL starts, and the reference"),
+            InputPort::one("prompts", ArtifactType::Prompts, "drawn from `train`, judged on `eval`"),
         ],
         outputs: &[
             OutputPort::new(
@@ -148,38 +141,17 @@ impl Stage for Grpo {
         let groups = self.advantage.of_groups();
         let alone = groups.is_none() || self.advantage == Convention::None;
         let least = if alone { 1 } else { 2 };
-        whole("updates", self.updates, 1, 1_000_000)?;
-        whole("num_generations", self.num_generations as u64, least, 4096)?;
-        whole(
-            "prompts_per_update",
-            self.prompts_per_update as u64,
-            1,
-            1 << 20,
-        )?;
-        whole("num_iterations", self.num_iterations as u64, 1, 1024)?;
-        let real = |param, value: f64, fits: bool, range: &str| match value.is_finite() && fits {
-            true => Ok(()),
-            false => Err(Refusal::new(
-                param,
-                format!("`{param}` is {value}; allowed: {range}"),
-            )),
-        };
-        let (epsilon, rate, temperature) = (self.epsilon, self.learning_rate, self.temperature);
-        real(
-            "epsilon",
-            epsilon,
-            epsilon > 0.0 && epsilon < 1.0,
-            "above 0, below 1",
-        )?;
-        real("learning_rate", rate, rate > 0.0, "above 0")?;
-        real("temperature", temperature, temperature > 0.0, "above 0")?;
-        for (param, value) in [
-            ("beta", self.beta),
-            ("max_grad_norm", self.max_grad_norm),
-            ("weight_decay", self.weight_decay),
-        ] {
-            real(param, value, value >= 0.0, "at least 0")?;
-        }
+        ranges::whole("updates", self.updates, 1, 1_000_000)?;
+        ranges::whole("num_generations", self.num_generations as u64, least, 4096)?;
+        ranges::whole("prompts_per_update", self.prompts_per_update as u64, 1, 1 << 20)?;
+        ranges::whole("num_iterations", self.num_iterations as u64, 1, 1024)?;
+        ranges::positive("epsilon", self.epsilon)?;
+        ranges::decay("epsilon", self.epsilon)?;
+        ranges::positive("learning_rate", self.learning_rate)?;
+        ranges::positive("temperature", self.temperature)?;
+        ranges::not_negative("beta", self.beta)?;
+        ranges::not_negative("max_grad_norm", self.max_grad_norm)?;
+        ranges::not_negative("weight_decay", self.weight_decay)?;
         Ok(())
     }
 
@@ -203,16 +175,6 @@ impl Stage for Grpo {
     }
 }
 
-fn whole(param: &'static str, value: u64, low: u64, high: u64) -> Result<(), Refusal> {
-    match (low..=high).contains(&value) {
-        true => Ok(()),
-        false => Err(Refusal::new(
-            param,
-            format!("`{param}` is {value}; allowed: {low} to {high}"),
-        )),
-    }
-}
-
 /// A model on its way, and what has been seen of it.
 struct Run {
     trainer: Trainer,
@@ -231,9 +193,8 @@ impl Run {
         let device = grpo.device.open()?;
         let dtype = grpo.dtype.dtype();
         if let Some(resume) = context.resume() {
-            let text =
-                std::fs::read_to_string(checkpoint.config()?).context("read `config.json`")?;
-            let task = task(prompts, tokenizer, &lm::Config::parse(&text)?)?;
+            let text = std::fs::read_to_string(checkpoint.config()?).context("read `config.json`")?;
+            let task = label_task(prompts, tokenizer, &lm::Config::parse(&text)?)?;
             let trainer = Trainer::load(&resume.folder, &device, dtype, task, grpo.options())?;
             let history = History::load(&resume.folder)?;
             let seen = (trainer.updates(), history.updates.len() as u64);
@@ -253,7 +214,7 @@ impl Run {
         if model.dtype() != candle_core::DType::F32 || !model.device().same_device(&device) {
             model = load()?;
         }
-        let task = task(prompts, tokenizer, model.config())?;
+        let task = label_task(prompts, tokenizer, model.config())?;
         let trainer = Trainer::new(model, dtype, task, grpo.options())?;
         let history = History {
             r_before: trainer.expected_reward()?,
@@ -274,12 +235,7 @@ impl Run {
     }
 
     /// The tables of everything so far.
-    fn outputs(
-        &self,
-        grpo: &Grpo,
-        checkpoint: &Checkpoint,
-        tokenizer: &Tokenizer,
-    ) -> Result<Outputs> {
+    fn outputs(&self, grpo: &Grpo, checkpoint: &Checkpoint, tokenizer: &Tokenizer) -> Result<Outputs> {
         let updates = self.history.updates.len() as u64;
         let (r_before, r_after) = (self.history.r_before, self.trainer.expected_reward()?);
         let rewards = RewardRow {
@@ -295,10 +251,7 @@ impl Run {
         let mut rollouts = self.history.rollouts(grpo.num_generations, tokenizer)?;
         let rollouts = encode(&mut rollouts, &ROLLOUTS)?;
         Ok(Outputs::new()
-            .with(
-                "rewards",
-                Produced::Bytes(encode_rows(&[rewards], &REWARDS)?),
-            )
+            .with("rewards", Produced::Bytes(encode_rows(&[rewards], &REWARDS)?))
             .with("training-log", Produced::Bytes(log))
             .with("rollouts", Produced::Bytes(rollouts)))
     }
@@ -335,25 +288,4 @@ impl Grpo {
             advantage: self.advantage,
         }
     }
-}
-
-fn task(prompts: &Prompts, tokenizer: &Tokenizer, config: &lm::Config) -> Result<Task> {
-    let texts = |split| -> Result<Vec<PromptText<'_>>> {
-        (prompts.split(split).into_iter())
-            .map(|prompt| {
-                let id = u64::try_from(prompt.prompt);
-                Ok(PromptText {
-                    id: id.with_context(|| format!("prompt id {}", prompt.prompt))?,
-                    text: &prompt.text,
-                    label: &prompt.label,
-                })
-            })
-            .collect()
-    };
-    Task::new(
-        &texts(Split::Train)?,
-        &texts(Split::Eval)?,
-        tokenizer,
-        config,
-    )
 }
