@@ -78,8 +78,7 @@ impl Stage for CopyCorpus {
         let tokenizer = word_tokenizer(&language::vocabulary(&labels))?;
         let tokenizer = String::from_utf8(tokenizer).context("the tokenizer's JSON")?;
         let folder = context.scratch().join("corpus");
-        std::fs::create_dir_all(&folder)
-            .with_context(|| format!("create {}", folder.display()))?;
+        std::fs::create_dir_all(&folder).with_context(|| format!("create {}", folder.display()))?;
         Corpus::write(&folder, &documents, &tokenizer, Some(&labels))?;
         Ok(Outputs::new().with("corpus", Produced::Tree(folder)))
     }
@@ -95,9 +94,11 @@ impl CopyCorpus {
         }
         let template = language::zipf(labels.templates.len(), &mut stream);
         let combination = Combination::draw(labels, template, label, &mut stream);
-        let answer = match stream.uniform() < self.noise {
-            true => stream.below(labels.labels.len()),
-            false => label,
+        let noisy = stream.uniform() < self.noise;
+        let answer = if noisy {
+            stream.below(labels.labels.len())
+        } else {
+            label
         };
         let prompt = combination.fill(labels, &mut stream)?;
         Ok(format!("{prompt} {} .", labels.labels[answer]))

@@ -17,7 +17,7 @@ use crate::{
 
 /// What a run left behind; its files live as long as it does.
 pub(super) struct Ran {
-    folder: TempDir,
+    _folder: TempDir,
     /// Outputs by mark; those of a kind without marks are at mark 0.
     by_mark: BTreeMap<u64, BTreeMap<String, Artifact>>,
     /// Resume state by the mark that it belongs to.
@@ -94,7 +94,7 @@ pub(super) fn run_in<S: Stage>(
         by_mark, snapshot, ..
     } = keep;
     Ok(Ran {
-        folder,
+        _folder: folder,
         by_mark: by_mark.into_inner(),
         snapshot: snapshot.into_inner(),
     })

@@ -74,7 +74,9 @@ fn rows(text: &str, path: &Path) -> Result<Vec<Prompt>> {
         let line: Line = serde_json::from_str(line).map_err(|fault| {
             // serde counts from the line's own start, as line 1
             let text = fault.to_string();
-            let what = text.rsplit_once(" at line ").map_or(&*text, |(what, _)| what);
+            let what = text
+                .rsplit_once(" at line ")
+                .map_or(&*text, |(what, _)| what);
             anyhow!("{}:{number}:{}: {what}", path.display(), fault.column())
         })?;
         rows.push(Prompt {

@@ -102,7 +102,9 @@ impl LabelCopy {
         }
         if !self.templates.is_empty() {
             let chosen = &self.templates;
-            labels.templates.retain(|known| chosen.contains(&known.name));
+            labels
+                .templates
+                .retain(|known| chosen.contains(&known.name));
         }
         Ok(labels)
     }

@@ -149,7 +149,12 @@ mod tests {
         let names: Vec<&String> = checkpoint.files.keys().collect();
         assert_eq!(
             names,
-            ["config.json", "model.safetensors", "tokenizer.json", "vgh.json"]
+            [
+                "config.json",
+                "model.safetensors",
+                "tokenizer.json",
+                "vgh.json"
+            ]
         );
         let files = Files(checkpoint.files);
         Model::load(&files, &Device::Cpu, DType::F32).unwrap();

@@ -65,7 +65,8 @@ impl Combination {
                 DISTRACTOR => labels.labels[self.distractor].trim(),
                 other => {
                     let words = labels.words.get(other).filter(|words| !words.is_empty());
-                    let words = words.with_context(|| format!("no words for slot `{{{other}}}`"))?;
+                    let words =
+                        words.with_context(|| format!("no words for slot `{{{other}}}`"))?;
                     &words[stream.below(words.len())]
                 }
             };

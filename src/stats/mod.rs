@@ -10,6 +10,7 @@ mod bootstrap;
 mod fisher;
 mod kappa;
 mod kendall;
+mod mean_interval;
 mod ols;
 mod partial;
 mod pearson;
@@ -36,6 +37,7 @@ pub use bootstrap::{
 pub use fisher::{FisherMean, fisher_mean};
 pub use kappa::{Kappa, kappa};
 pub use kendall::kendall_tau_b;
+pub use mean_interval::{MeanInterval, mean_interval};
 pub use ols::{LeaveOneOut, Ols, leave_one_out, ols};
 pub use partial::partial_spearman;
 pub use pearson::pearson;

@@ -130,7 +130,7 @@ pub const AFFINE: Schema = Schema {
         Column::float(
             "rmse",
             REWARD,
-            "root of the mean squared residual, divisor n - 2",
+            "root of the mean squared residual, divisor n",
         )
         .nullable(),
         Column::float("loo_rmse", REWARD, "root mean squared leave-one-out error").nullable(),
@@ -286,6 +286,11 @@ pub const VERDICT: Schema = Schema {
             "beats",
             "whether the interval of the difference lies above 0",
         ),
+        Column::bool(
+            "primary",
+            "whether the learning rate was named beforehand; missing where none was",
+        )
+        .nullable(),
         Column::int(
             "undefined_scores",
             "scores",
@@ -349,42 +354,67 @@ pub const RECOMMENDATION: Schema = Schema {
         LEARNING_RATE.nullable(),
         Column::text("rule", "headline, literal, last, random, ..."),
         Column::text("role", "largest-gain, final-reward, earliest or baseline"),
+        Column::text(
+            "objective",
+            "gain or final-reward: what the regret is counted in",
+        ),
         Column::int("step", STEPS, "the pick; missing for a random one").nullable(),
         TOKENS,
-        Column::float("r_before", REWARD, "expected reward before RL at the pick").nullable(),
         Column::float("value", "", "what the rule maximises, at the pick").nullable(),
+        Column::float("r_before", REWARD, "expected reward before RL at the pick").nullable(),
         Column::float(
             "predicted_gain",
             REWARD,
-            "gain at the pick by the fitted line",
+            "gain at the pick by the fitted line, in sample",
         )
         .nullable(),
         Column::float("measured_gain", REWARD, "measured gain_mean at the pick").nullable(),
-        Column::float("best_gain", REWARD, "largest measured gain_mean").nullable(),
-        Column::int("best_step", STEPS, "where it is; the earliest of equals").nullable(),
-        Column::float("regret", REWARD, "best_gain - measured_gain").nullable(),
-        Column::float("regret_normalised", "", "regret / (max - min of gain_mean)").nullable(),
+        Column::float(
+            "measured_final_reward",
+            REWARD,
+            "measured r_after_mean at the pick",
+        )
+        .nullable(),
+        Column::int(
+            "best_step",
+            STEPS,
+            "the largest measured objective; earliest of equals",
+        )
+        .nullable(),
+        Column::float("best", REWARD, "the measured objective there").nullable(),
+        Column::float(
+            "regret",
+            REWARD,
+            "best minus the measured objective at the pick",
+        )
+        .nullable(),
+        Column::float(
+            "regret_normalised",
+            "",
+            "regret / (max - min of the objective)",
+        )
+        .nullable(),
         Column::float(
             "regret_lo",
             REWARD,
-            "lower end of the 95 % interval of regret over RL seeds",
+            "lower end of regret's 95 % t interval over RL seeds",
         )
         .nullable(),
         Column::float(
             "regret_hi",
             REWARD,
-            "upper end of the 95 % interval of regret over RL seeds",
+            "upper end of regret's 95 % t interval over RL seeds",
         )
         .nullable(),
         Column::bool("calibrated", "whether measured gains were at hand"),
         Column::bool(
             "distinguishable",
-            "whether the pick and the best differ beyond their uncertainty",
+            "whether no other step ties with the pick",
         )
         .nullable(),
         Column::text(
             "ties",
-            "steps whose gain cannot be told from the pick's, comma-separated",
+            "steps that cannot be told from the pick, comma-separated",
         )
         .nullable(),
         Column::text("note", "the row in words"),

@@ -172,7 +172,10 @@ mod tests {
         for schema in all() {
             let columns: BTreeSet<&str> = schema.columns.iter().map(|c| c.name).collect();
             assert_eq!(columns.len(), schema.columns.len(), "{}", schema.name);
-            assert_eq!(named(schema.name).map(|found| found.name), Some(schema.name));
+            assert_eq!(
+                named(schema.name).map(|found| found.name),
+                Some(schema.name)
+            );
         }
         assert!(named("reward").is_none());
     }

@@ -11,10 +11,7 @@ const SPECIAL: [&str; 2] = ["<pad>", "<eos>"];
 
 /// Question templates by name; all end where the answer comes.
 const TEMPLATES: [(&str, &str); 6] = [
-    (
-        "label",
-        "label : {label} , other : {distractor} . answer :",
-    ),
+    ("label", "label : {label} , other : {distractor} . answer :"),
     ("pick", "pick {label} over {distractor} . answer :"),
     ("not", "not {distractor} but {label} . answer :"),
     ("key", "key {label} , noise {distractor} . answer :"),
@@ -36,8 +33,8 @@ const FUNCTION: [&str; 22] = [
 
 const NOUNS: [&str; 28] = [
     "cat", "dog", "bird", "fox", "horse", "child", "farmer", "teacher", "king", "queen", "river",
-    "tree", "house", "stone", "boat", "road", "cloud", "garden", "letter", "lamp", "bell", "bridge",
-    "wolf", "sailor", "baker", "clock", "forest", "tower",
+    "tree", "house", "stone", "boat", "road", "cloud", "garden", "letter", "lamp", "bell",
+    "bridge", "wolf", "sailor", "baker", "clock", "forest", "tower",
 ];
 
 const VERBS: [&str; 18] = [
@@ -90,7 +87,9 @@ pub(super) fn sentence(letter: &str, stream: &mut Stream) -> String {
         1 => format!(
             "a {adjective} {subject} named {letter} {verb} the {object} . then {letter} {again} ."
         ),
-        _ => format!("{letter} {verb} the {object} , but the {adjective} {subject} {again} {letter} ."),
+        _ => format!(
+            "{letter} {verb} the {object} , but the {adjective} {subject} {again} {letter} ."
+        ),
     }
 }
 

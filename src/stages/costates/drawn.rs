@@ -44,14 +44,13 @@ impl Drawn {
         reading: &Reading,
         rows: &Rows,
     ) -> Vec<(Advantage, Vec<SampledParts>)> {
-        let mut all: Vec<(Advantage, Vec<SampledParts>)> =
-            Advantage::ALL.map(|advantage| (advantage, Vec::new())).into();
+        let mut all: Vec<(Advantage, Vec<SampledParts>)> = Advantage::ALL
+            .map(|advantage| (advantage, Vec::new()))
+            .into();
         for actions in &self.groups {
             let gram: Vec<f64> = (actions.iter())
                 .flat_map(|&a| {
-                    let pair = move |&b: &usize| {
-                        reading.gram((a, rows.row(a)), (b, rows.row(b)))
-                    };
+                    let pair = move |&b: &usize| reading.gram((a, rows.row(a)), (b, rows.row(b)));
                     actions.iter().map(pair)
                 })
                 .collect();

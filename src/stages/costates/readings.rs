@@ -12,8 +12,6 @@ use super::products::Head;
 
 /// One prompt under one reading.
 pub(super) struct Reading {
-    pub(super) hidden: Hidden,
-    pub(super) vocab: Vocab,
     pub(super) task: OneToken,
     head: HeadProducts,
     /// What the pre-norm state needs besides: the norm, and h.s(a) for all a.
@@ -22,7 +20,7 @@ pub(super) struct Reading {
 
 /// Every prompt's reading under one hidden state and vocabulary.
 pub(super) fn readings(answers: &Answers, hidden: Hidden, vocab: Vocab) -> Result<Vec<Reading>> {
-    let policies: Vec<_> = (answers.answers.iter())
+    let policies: Vec<_> = (answers.prompts.iter())
         .map(|answer| answers.policy(answer, vocab))
         .collect();
     let (w, g) = (answers.model.head_weight()?, norm_weight(answers)?);
@@ -39,7 +37,7 @@ pub(super) fn readings(answers: &Answers, hidden: Hidden, vocab: Vocab) -> Resul
         }
     };
     let eps = answers.model.config().rms_norm_eps;
-    let prompts = answers.answers.iter().zip(policies).zip(products);
+    let prompts = answers.prompts.iter().zip(policies).zip(products);
     Ok(prompts
         .map(|((answer, policy), head)| {
             let z = match vocab {
@@ -56,13 +54,7 @@ pub(super) fn readings(answers: &Answers, hidden: Hidden, vocab: Vocab) -> Resul
                     (task, Some((norm, h_dot_s)))
                 }
             };
-            Reading {
-                hidden,
-                vocab,
-                task,
-                head,
-                pre,
-            }
+            Reading { task, head, pre }
         })
         .collect())
 }

@@ -115,6 +115,9 @@ mod tests {
             "the corpus has 2 tokens; a sequence needs 4"
         );
         let unknown = fault(data(&["a", "zebra"], 2));
-        assert!(unknown.starts_with("document 1: encode `zebra`"), "{unknown}");
+        assert!(
+            unknown.starts_with("document 1: encode `zebra`"),
+            "{unknown}"
+        );
     }
 }

@@ -16,7 +16,8 @@ impl Schedule {
         if step <= self.warmup_steps {
             return self.peak * step as f64 / self.warmup_steps as f64;
         }
-        let done = (step - self.warmup_steps) as f64 / (self.decay_steps - self.warmup_steps) as f64;
+        let done =
+            (step - self.warmup_steps) as f64 / (self.decay_steps - self.warmup_steps) as f64;
         self.least + (self.peak - self.least) * 0.5 * (1.0 + (PI * done).cos())
     }
 }

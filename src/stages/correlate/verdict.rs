@@ -1,0 +1,200 @@
+//! The primary test: one score, fixed beforehand, against gain_mean and against
+//! the baselines.
+//!
+//! A baseline may take whichever sign suits it: the score is compared with
+//! |rho| of the baseline, which is to the baseline's favour. The best baseline
+//! is chosen after the fact, which is to its favour too.
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    stages::correlate::{
+        ladder::{Ladder, Variable},
+        sensitivity::Row,
+    },
+    stats::{Interval, bootstrap_difference_ranked, spearman},
+};
+
+/// What the primary score has to beat, where the scores have it.
+pub(super) const TO_BEAT: [&str; 7] = [
+    "p1mp",
+    "p1mp_of_mean",
+    "r_before",
+    "sigma",
+    "headroom",
+    "entropy",
+    "zero_var_share",
+];
+
+/// A row of `comparisons`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Comparison {
+    pub(super) learning_rate: f64,
+    pub(super) score: String,
+    pub(super) baseline: String,
+    pub(super) target: String,
+    pub(super) rho: Option<f64>,
+    pub(super) baseline_rho: Option<f64>,
+    pub(super) delta: Option<f64>,
+    pub(super) delta_lo: Option<f64>,
+    pub(super) delta_hi: Option<f64>,
+    pub(super) dropped: i64,
+}
+
+/// A row of `verdict`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Verdict {
+    pub(super) learning_rate: f64,
+    pub(super) score: String,
+    pub(super) target: String,
+    pub(super) n: i64,
+    pub(super) rho: Option<f64>,
+    pub(super) boot_lo: Option<f64>,
+    pub(super) boot_hi: Option<f64>,
+    pub(super) boot_dropped: i64,
+    pub(super) perm_p: Option<f64>,
+    pub(super) best_baseline: Option<String>,
+    pub(super) best_baseline_rho: Option<f64>,
+    pub(super) delta: Option<f64>,
+    pub(super) delta_lo: Option<f64>,
+    pub(super) delta_hi: Option<f64>,
+    pub(super) delta_dropped: i64,
+    pub(super) beats: bool,
+    pub(super) primary: Option<bool>,
+    pub(super) undefined_scores: i64,
+    pub(super) note: String,
+}
+
+/// The primary score against each baseline.
+pub(super) fn comparisons(ladder: &Ladder<'_>, primary: &Variable<'_>) -> Vec<Comparison> {
+    let target = ladder.gain_mean();
+    let rho_of = |values: &[f64]| spearman(values, &target.values).map(|found| found.rho);
+    let rho = rho_of(&primary.values);
+    let score_ranks = ladder.ranks(&primary.values);
+    let compare = |baseline: &Variable<'_>| {
+        let baseline_rho = rho_of(&baseline.values);
+        // The baseline with the sign that suits it.
+        let sign = if baseline_rho.is_some_and(|rho| rho < 0.0) {
+            -1.0
+        } else {
+            1.0
+        };
+        let oriented: Vec<f64> = baseline.values.iter().map(|value| sign * value).collect();
+        let ranks = ladder.ranks(&oriented);
+        let interval = bootstrap_difference_ranked(&score_ranks, &ranks, &target.ranks);
+        let delta = rho
+            .zip(baseline_rho)
+            .map(|(rho, baseline)| rho - baseline.abs());
+        let defined = |bound: Option<f64>| delta.and(bound);
+        Comparison {
+            learning_rate: ladder.learning_rate,
+            score: primary.row.score.clone(),
+            baseline: baseline.row.score.clone(),
+            target: target.target.name(),
+            rho,
+            baseline_rho,
+            delta,
+            delta_lo: defined(interval.lo),
+            delta_hi: defined(interval.hi),
+            dropped: interval.dropped as i64,
+        }
+    };
+    TO_BEAT
+        .iter()
+        .filter(|name| **name != primary.row.score)
+        .filter_map(|name| ladder.variables.find(name))
+        .map(compare)
+        .collect()
+}
+
+/// The verdict, from the rows of the sensitivity table and the comparisons.
+/// `named`: whether this learning rate was fixed beforehand, if one was.
+pub(super) fn verdict(
+    ladder: &Ladder<'_>,
+    primary: &Variable<'_>,
+    rows: &[Row],
+    comparisons: &[Comparison],
+    named: Option<bool>,
+) -> Verdict {
+    let target = ladder.gain_mean().target.name();
+    let of_target = || rows.iter().filter(|row| row.target == target);
+    let own = of_target().find(|row| row.score == primary.row.score);
+    let own = own.expect("the primary score has a row for each target");
+    let best = best(comparisons);
+    let interval = best.map(|best| Interval {
+        lo: best.delta_lo,
+        hi: best.delta_hi,
+        kept: 0,
+        dropped: best.dropped as usize,
+    });
+    let beats = interval.is_some_and(|interval| interval.lo.is_some_and(|lo| lo > 0.0));
+    Verdict {
+        learning_rate: ladder.learning_rate,
+        score: own.score.clone(),
+        target: own.target.clone(),
+        n: own.n,
+        rho: own.rho,
+        boot_lo: own.boot_lo,
+        boot_hi: own.boot_hi,
+        boot_dropped: own.boot_dropped,
+        perm_p: own.perm_p,
+        best_baseline: best.map(|best| best.baseline.clone()),
+        best_baseline_rho: best.and_then(|best| best.baseline_rho),
+        delta: best.and_then(|best| best.delta),
+        delta_lo: best.and_then(|best| best.delta_lo),
+        delta_hi: best.and_then(|best| best.delta_hi),
+        delta_dropped: best.map_or(0, |best| best.dropped),
+        beats,
+        primary: named,
+        undefined_scores: of_target().filter(|row| row.rho.is_none()).count() as i64,
+        note: note(own, best, beats),
+    }
+}
+
+/// The baseline with the largest |rho|, the first of equals.
+fn best(comparisons: &[Comparison]) -> Option<&Comparison> {
+    let size = |comparison: &Comparison| comparison.baseline_rho.map_or(-1.0, f64::abs);
+    let mut best: Option<&Comparison> = None;
+    for comparison in comparisons.iter().filter(|c| c.baseline_rho.is_some()) {
+        if best.is_none_or(|best| size(comparison) > size(best)) {
+            best = Some(comparison);
+        }
+    }
+    best
+}
+
+fn note(own: &Row, best: Option<&Comparison>, beats: bool) -> String {
+    let name = &own.score;
+    let Some(rho) = own.rho else {
+        return format!(
+            "{name} has no rank correlation with {}: one is constant",
+            own.target
+        );
+    };
+    let Some(best) = best else {
+        return format!(
+            "{name} has rho {rho:.2} with {}; no baseline has one",
+            own.target
+        );
+    };
+    let against = format!(
+        "rho {rho:.2} against {:.2} of {}",
+        best.baseline_rho.map_or(f64::NAN, f64::abs),
+        best.baseline
+    );
+    match (best.delta_lo, best.delta_hi) {
+        (Some(lo), Some(hi)) if beats => {
+            format!("{name} beats every baseline: {against}, difference in [{lo:.2}, {hi:.2}]")
+        }
+        (Some(lo), Some(hi)) if hi < 0.0 => {
+            format!(
+                "{name} is worse than {}: {against}, difference in [{lo:.2}, {hi:.2}]",
+                best.baseline
+            )
+        }
+        (Some(lo), Some(hi)) => format!(
+            "{name} cannot be told from {}: {against}, difference in [{lo:.2}, {hi:.2}]",
+            best.baseline
+        ),
+        _ => format!("{name} has {against}; no interval of the difference could be made"),
+    }
+}
