@@ -1,7 +1,7 @@
 //! Exit codes, and the failures that lead to them.
 use std::{fmt, process::ExitCode};
 
-use crate::pipeline::Faults;
+use crate::diagnostic::Faults;
 
 /// How a command ends. The numbers are part of the interface.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

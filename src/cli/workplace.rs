@@ -11,7 +11,7 @@ use crate::{
     cli::{args::Place, exit::Failure},
     diagnostic::Source,
     engine::{Externals, Graph},
-    pipeline::{InstanceId, Pipeline, Selector, load},
+    pipeline::{InstanceId, Pipeline, Selector, decode, load},
     stages::KINDS,
 };
 
@@ -83,13 +83,12 @@ fn read(file: Option<&Path>) -> Result<(Source, PathBuf), Failure> {
         Some(path) => path.to_owned(),
         None => match default_file()? {
             Some(path) => path,
-            None => return Ok((Source::new(EMBEDDED_NAME, EMBEDDED), PathBuf::from("."))),
+            None => return Ok((Source::file(EMBEDDED_NAME, EMBEDDED), PathBuf::from("."))),
         },
     };
     let bytes = fs::read(&path).map_err(|error| Failure::Usage(format!("read {}: {error}", path.display())))?;
     let folder = path.parent().map_or_else(PathBuf::new, Path::to_owned);
-    let source = Source::from_bytes(path.display().to_string(), bytes)?;
-    Ok((source, folder))
+    Ok((decode(&path.display().to_string(), bytes)?, folder))
 }
 
 /// `pipelines/quickstart.toml`, else the only file there; `None` without a folder.

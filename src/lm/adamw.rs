@@ -1,13 +1,13 @@
 //! AdamW as torch computes it: decoupled weight decay first, bias-corrected
 //! moments, epsilon added after the square root. Moments are f32.
-use std::{cell::RefCell, collections::BTreeMap, path::Path};
+use std::{collections::BTreeMap, path::Path};
 
 use anyhow::{Context as _, Result, ensure};
-use candle_core::{CpuStorage, DType, Device, InplaceOp2, Layout, Tensor, Var};
+use candle_core::Var;
 
 use super::{
     Gradients,
-    ops::wide,
+    moments::{Moments, Step},
     safetensors::{Reader, write_f32},
 };
 
@@ -38,45 +38,15 @@ pub struct AdamW {
     moments: BTreeMap<String, Moments>,
 }
 
-#[derive(Clone)]
-struct Moments {
-    shape: Vec<usize>,
-    /// Running mean of gradients.
-    first: Vec<f32>,
-    /// Running mean of squared gradients.
-    second: Vec<f32>,
-}
-
-/// One step's numbers, rounded where torch rounds them.
-#[derive(Clone, Copy)]
-struct Step {
-    scale: f32,
-    decay: f32,
-    beta1_complement: f32,
-    beta2: f32,
-    beta2_complement: f32,
-    step_size: f32,
-    bias2_sqrt: f32,
-    eps: f32,
-}
-
 impl AdamW {
     /// Zero moments for every parameter.
-    pub fn new(parameters: &BTreeMap<String, Var>, options: AdamWOptions) -> AdamW {
-        let zeros = |(name, var): (&String, &Var)| {
-            let n = var.elem_count();
-            let moments = Moments {
-                shape: var.dims().to_vec(),
-                first: vec![0.0; n],
-                second: vec![0.0; n],
-            };
-            (name.clone(), moments)
-        };
-        AdamW {
+    pub fn new(parameters: &BTreeMap<String, Var>, options: AdamWOptions) -> Result<AdamW> {
+        let zeros = |(name, var): (&String, &Var)| Ok((name.clone(), Moments::zeros(var)?));
+        Ok(AdamW {
             options,
             step: 0,
-            moments: parameters.iter().map(zeros).collect(),
-        }
+            moments: parameters.iter().map(zeros).collect::<Result<_>>()?,
+        })
     }
 
     /// How many steps were taken.
@@ -110,11 +80,11 @@ impl AdamW {
             let moments = moments.with_context(|| format!("no moments of `{name}`"))?;
             let gradient = gradients.get(name)?;
             ensure!(
-                moments.shape == var.dims() && gradient.dims() == var.dims(),
+                moments.shape() == var.dims() && gradient.dims() == var.dims(),
                 "`{name}` is {:?}, its gradient {:?}, its moments {:?}",
                 var.dims(),
                 gradient.dims(),
-                moments.shape
+                moments.shape()
             );
         }
         self.step += 1;
@@ -133,11 +103,9 @@ impl AdamW {
     pub fn save(&self, path: &Path) -> Result<()> {
         let mut tensors = BTreeMap::new();
         for (name, moments) in &self.moments {
-            for (kind, values) in [("exp_avg", &moments.first), ("exp_avg_sq", &moments.second)] {
-                let shape = moments.shape.as_slice();
-                let tensor = Tensor::from_slice(values, shape, &Device::Cpu)?;
-                tensors.insert(format!("{kind}.{name}"), tensor);
-            }
+            let [first, second] = moments.tensors()?;
+            tensors.insert(format!("exp_avg.{name}"), first);
+            tensors.insert(format!("exp_avg_sq.{name}"), second);
         }
         let metadata = BTreeMap::from([("step".to_owned(), self.step.to_string())]);
         write_f32(path, &metadata, &tensors)
@@ -156,15 +124,7 @@ impl AdamW {
         for (name, var) in parameters {
             let mut read = |kind: &str| reader.read_f32(&format!("{kind}.{name}"), var.dims());
             let (first, second) = (read("exp_avg")?, read("exp_avg_sq")?);
-            let shape = var.dims().to_vec();
-            moments.insert(
-                name.clone(),
-                Moments {
-                    shape,
-                    first,
-                    second,
-                },
-            );
+            moments.insert(name.clone(), Moments::new(var, first, second)?);
         }
         Ok(AdamW {
             options,
@@ -174,112 +134,10 @@ impl AdamW {
     }
 }
 
-impl Step {
-    fn new(options: &AdamWOptions, step: u64, learning_rate: f64, scale: f64) -> Step {
-        let steps = step as f64;
-        let bias1 = 1.0 - options.beta1.powf(steps);
-        let bias2 = 1.0 - options.beta2.powf(steps);
-        Step {
-            scale: scale as f32,
-            decay: (1.0 - learning_rate * options.weight_decay) as f32,
-            beta1_complement: (1.0 - options.beta1) as f32,
-            beta2: options.beta2 as f32,
-            beta2_complement: (1.0 - options.beta2) as f32,
-            step_size: (learning_rate / bias1) as f32,
-            bias2_sqrt: bias2.sqrt() as f32,
-            eps: options.eps as f32,
-        }
-    }
-}
-
-impl Moments {
-    fn update(&mut self, var: &Var, gradient: &Tensor, step: Step) -> Result<()> {
-        let fused = matches!(var.device(), Device::Cpu)
-            && var.dtype() == DType::F32
-            && gradient.dtype() == DType::F32;
-        if fused {
-            let update = Update {
-                moments: RefCell::new(self),
-                step,
-            };
-            return Ok(var.inplace_op2(&gradient.contiguous()?, &update)?);
-        }
-        // Elsewhere the same kernel runs on the host: right everywhere, and the
-        // moments stay in one place. The transfer costs what the weights weigh.
-        let host = |tensor: &Tensor| -> Result<Vec<f32>> {
-            let tensor = tensor.detach().to_device(&Device::Cpu)?;
-            Ok(tensor.to_dtype(DType::F32)?.flatten_all()?.to_vec1()?)
-        };
-        let mut values = host(var)?;
-        let gradient = host(gradient)?;
-        adamw(
-            &mut values,
-            &gradient,
-            &mut self.first,
-            &mut self.second,
-            step,
-        );
-        let updated = Tensor::from_vec(values, var.shape(), &Device::Cpu)?;
-        Ok(var.set(&updated.to_dtype(var.dtype())?.to_device(var.device())?)?)
-    }
-}
-
-struct Update<'a> {
-    moments: RefCell<&'a mut Moments>,
-    step: Step,
-}
-
-impl InplaceOp2 for Update<'_> {
-    fn name(&self) -> &'static str {
-        "adamw"
-    }
-
-    fn cpu_fwd(
-        &self,
-        parameter: &mut CpuStorage,
-        layout: &Layout,
-        gradient: &CpuStorage,
-        gradient_layout: &Layout,
-    ) -> candle_core::Result<()> {
-        let (CpuStorage::F32(values), CpuStorage::F32(gradient)) = (parameter, gradient) else {
-            candle_core::bail!("adamw: parameter or gradient is not f32");
-        };
-        let (Some((start, end)), Some((from, to))) = (
-            layout.contiguous_offsets(),
-            gradient_layout.contiguous_offsets(),
-        ) else {
-            candle_core::bail!("adamw: parameter or gradient is not contiguous");
-        };
-        let moments = &mut **self.moments.borrow_mut();
-        adamw(
-            &mut values[start..end],
-            &gradient[from..to],
-            &mut moments.first,
-            &mut moments.second,
-            self.step,
-        );
-        Ok(())
-    }
-}
-
-wide! {
-    fn adamw(values: &mut [f32], gradient: &[f32], first: &mut [f32], second: &mut [f32], step: Step) {
-        let n = values.len();
-        let (gradient, first, second) = (&gradient[..n], &mut first[..n], &mut second[..n]);
-        for i in 0..n {
-            let g = gradient[i] * step.scale;
-            let m = first[i] + step.beta1_complement * (g - first[i]);
-            let v = second[i] * step.beta2 + step.beta2_complement * g * g;
-            let denominator = v.sqrt() / step.bias2_sqrt + step.eps;
-            first[i] = m;
-            second[i] = v;
-            values[i] = values[i] * step.decay - step.step_size * m / denominator;
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use candle_core::Device;
+
     use super::*;
 
     const OPTIONS: AdamWOptions = AdamWOptions {
@@ -309,7 +167,7 @@ mod tests {
     #[test]
     fn three_steps_by_hand() {
         let parameters = parameters(&[1.0, -2.0, 0.5]);
-        let mut optimizer = AdamW::new(&parameters, OPTIONS);
+        let mut optimizer = AdamW::new(&parameters, OPTIONS).unwrap();
         let mut expected = [1.0f64, -2.0, 0.5].map(|w| (w, 0.0, 0.0));
         for t in 1..=3 {
             optimizer
@@ -338,7 +196,7 @@ mod tests {
         let fused = parameters(&[1.0, -2.0, 0.5]);
         let var = Var::new(&[1f64, -2.0, 0.5], &Device::Cpu).unwrap();
         let other = BTreeMap::from([("w".to_owned(), var)]);
-        let mut optimizers = [AdamW::new(&fused, OPTIONS), AdamW::new(&other, OPTIONS)];
+        let mut optimizers = [&fused, &other].map(|p| AdamW::new(p, OPTIONS).unwrap());
         for _ in 0..3 {
             let [a, b] = &mut optimizers;
             a.step(&fused, &gradients(&fused), 0.05, 1.0).unwrap();
@@ -355,7 +213,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("adamw.safetensors");
         let straight = parameters(&[1.0, -2.0, 0.3]);
-        let mut optimizer = AdamW::new(&straight, OPTIONS);
+        let mut optimizer = AdamW::new(&straight, OPTIONS).unwrap();
         let step = |optimizer: &mut AdamW, parameters: &BTreeMap<String, Var>| {
             let gradients = gradients(parameters);
             optimizer.step(parameters, &gradients, 0.05, 0.7).unwrap();
@@ -375,7 +233,7 @@ mod tests {
         let mut both = parameters(&[1.0]);
         let gradients = gradients(&both);
         both.insert("v".to_owned(), Var::new(&[1f32], &Device::Cpu).unwrap());
-        let mut optimizer = AdamW::new(&both, OPTIONS);
+        let mut optimizer = AdamW::new(&both, OPTIONS).unwrap();
         let fault = optimizer.step(&both, &gradients, 0.1, 1.0).unwrap_err();
         assert_eq!(fault.to_string(), "no gradient of `v`");
         assert_eq!((values(&both), optimizer.steps()), (vec![1.0], 0));

@@ -6,10 +6,13 @@
 //! error that names the tensor, never a zero. Knows nothing of rewards.
 mod adamw;
 mod batch;
+mod checkpoint;
 mod config;
 mod device;
 mod gradient;
 mod loss;
+mod moments;
+mod observe;
 mod olmo2;
 pub mod ops;
 mod probe;
@@ -28,11 +31,13 @@ mod weights;
 
 pub use adamw::{AdamW, AdamWOptions};
 pub use batch::{Batch, last_positions};
+pub use checkpoint::Init;
 pub use config::Config;
 pub use device::{DeviceClass, Precision};
 pub use gradient::{Gradients, clip_coefficient, gradient_of};
 pub use loss::next_token_loss;
-pub use olmo2::{Forward, Init, Model, Observe};
+pub use observe::{Forward, Observe};
+pub use olmo2::Model;
 pub use ops::{Tap, log_prob, log_softmax};
 pub use probe::{Costates, Sequence, costates};
 pub use sample::{probabilities, sample};

@@ -3,71 +3,15 @@
 //! Shapes: B sequences, T positions, D = hidden_size, H query heads and K key
 //! heads of d = D / H columns, M = intermediate_size, V = vocab_size. Weights
 //! are [out, in]. h_l is the residual stream after block l, h_0 the embeddings.
-use std::{collections::BTreeMap, fs, path::Path};
+use std::collections::BTreeMap;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result};
 use candle_core::{DType, Device, Tensor, Var};
 
-use crate::seed::Seed;
-
 use super::{
-    Batch, Config, Files, Tap,
+    Batch, Config, Forward, Observe, Tap, last_positions,
     ops::{Rope, attention, gated, linear, residual_norm, rms_norm},
-    weights,
 };
-
-/// Standard deviations of the normal draws that start a model; norms start at 1.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Init {
-    pub embedding_std: f64,
-    pub matrix_std: f64,
-    /// Unused where the head is tied to the embedding.
-    pub head_std: f64,
-}
-
-/// What a forward pass should hand out besides its result.
-#[derive(Debug, Clone, Default)]
-pub struct Observe {
-    /// Layers l whose h_l is returned.
-    pub states: Vec<usize>,
-    /// Layers l whose gradient is kept in the backward pass; h_l is returned too.
-    pub gradients: Vec<usize>,
-    /// Whether the gradient by the final norm's output is kept.
-    pub gradient_post: bool,
-}
-
-/// What a forward pass gives.
-pub struct Forward {
-    /// h_l [B, T, D] for the layers asked for, before the final norm.
-    pub states: BTreeMap<usize, Tensor>,
-    /// The final norm's output [B, T, D], which the head reads.
-    pub post: Tensor,
-    taps: BTreeMap<usize, Tap>,
-    post_tap: Option<Tap>,
-}
-
-impl Forward {
-    /// h_l [B, T, D]; an error where it was not asked for.
-    pub fn state(&self, layer: usize) -> Result<&Tensor> {
-        self.states
-            .get(&layer)
-            .with_context(|| format!("h{layer} was not observed"))
-    }
-
-    /// After a backward pass: the gradient by h_l, [B, T, D].
-    pub fn gradient(&self, layer: usize) -> Result<Tensor> {
-        let tap = self.taps.get(&layer);
-        tap.with_context(|| format!("the gradient of h{layer} was not asked for"))?
-            .gradient()
-    }
-
-    /// After a backward pass: the gradient by `post`, [B, T, D].
-    pub fn gradient_post(&self) -> Result<Tensor> {
-        let tap = self.post_tap.as_ref();
-        tap.context("the gradient of post was not asked for")?
-            .gradient()
-    }
-}
 
 struct Layer {
     q_proj: Tensor,                     // [D, D]
@@ -104,36 +48,24 @@ impl Model {
     pub fn embed(&self, batch: &Batch) -> Result<Tensor> {
         let limit = self.config.max_position_embeddings;
         batch.check(self.config.vocab_size, limit)?;
-        let (size, time) = (batch.size(), batch.time());
-        let rows = self
-            .embed_tokens
-            .index_select(&batch.ids().flatten_all()?, 0)?;
-        Ok(rows.reshape((size, time, self.config.hidden_size))?)
+        let ids = batch.ids().flatten_all()?; // [B T]
+        let rows = self.embed_tokens.index_select(&ids, 0)?;
+        Ok(rows.reshape((batch.size(), batch.time(), self.config.hidden_size))?)
     }
 
     /// The forward pass from given embeddings h_0 [B, T, D]. Where gradients are
     /// asked for and h_0 depends on no variable, it becomes one.
     pub fn forward_from(&self, embeddings: &Tensor, observe: &Observe) -> Result<Forward> {
-        self.check_layers(observe)?;
+        observe.check(self.layers.len())?;
         let mut h = embeddings.clone(); // [B, T, D]
-        if !h.track_op() && (observe.gradient_post || !observe.gradients.is_empty()) {
+        if !h.track_op() && observe.wants_gradients() {
             h = Var::from_tensor(&h)?.into_inner();
         }
-        let (_, time, _) = h.dims3()?;
-        let heads = self.config.heads();
-        let rope = Rope::new(time, heads.dim, self.config.rope_theta);
-        let eps = self.config.rms_norm_eps;
+        let rope = self.rope(&h)?;
         let (mut states, mut taps) = (BTreeMap::new(), BTreeMap::new());
         h = observe.see(0, h, &mut states, &mut taps)?;
-        for (l, w) in self.layers.iter().enumerate() {
-            let q = rms_norm(&linear(&h, &w.q_proj)?, &w.q_norm, eps)?; // [B, T, D]
-            let k = rms_norm(&linear(&h, &w.k_proj)?, &w.k_norm, eps)?; // [B, T, K d]
-            let v = linear(&h, &w.v_proj)?; // [B, T, K d]
-            let mixed = linear(&attention(&q, &k, &v, heads, &rope)?, &w.o_proj)?;
-            h = residual_norm(&h, &mixed, &w.post_attention_layernorm, eps)?;
-            let inner = gated(&h, &w.gate_proj, &w.up_proj)?; // [B, T, M]
-            let fed = linear(&inner, &w.down_proj)?;
-            h = residual_norm(&h, &fed, &w.post_feedforward_layernorm, eps)?;
+        for (l, layer) in self.layers.iter().enumerate() {
+            h = self.block(layer, &h, &rope, None)?;
             h = observe.see(l + 1, h, &mut states, &mut taps)?;
         }
         let mut post = self.final_norm(&h)?;
@@ -148,6 +80,46 @@ impl Model {
             taps,
             post_tap,
         })
+    }
+
+    /// The final norm's output at the last position of each sequence: [B, D], as
+    /// [`last_positions`] of `post`, without the work of the last block that only
+    /// other positions would use (a quarter of a model of three blocks).
+    pub fn forward_last(&self, batch: &Batch) -> Result<Tensor> {
+        let mut h = self.embed(batch)?; // [B, T, D]
+        let rope = self.rope(&h)?;
+        for (l, layer) in self.layers.iter().enumerate() {
+            let only = (l + 1 == self.layers.len()).then_some(batch);
+            h = self.block(layer, &h, &rope, only)?; // [B, D] after the last
+        }
+        self.final_norm(&h)
+    }
+
+    /// h_(l-1) [B, T, D] to h_l; of the last positions `only`, [B, D], where a
+    /// batch is given.
+    fn block(&self, w: &Layer, h: &Tensor, rope: &Rope, only: Option<&Batch>) -> Result<Tensor> {
+        let eps = self.config.rms_norm_eps;
+        let q = rms_norm(&linear(h, &w.q_proj)?, &w.q_norm, eps)?; // [B, T, D]
+        let k = rms_norm(&linear(h, &w.k_proj)?, &w.k_norm, eps)?; // [B, T, K d]
+        let v = linear(h, &w.v_proj)?; // [B, T, K d]
+        let mixed = attention(&q, &k, &v, self.config.heads(), rope)?; // [B, T, D]
+        // from here on no position looks at another
+        let (h, mixed) = match only {
+            None => (h.clone(), mixed),
+            Some(batch) => (last_positions(h, batch)?, last_positions(&mixed, batch)?),
+        };
+        let mixed = linear(&mixed, &w.o_proj)?;
+        let h = residual_norm(&h, &mixed, &w.post_attention_layernorm, eps)?;
+        let inner = gated(&h, &w.gate_proj, &w.up_proj)?; // [B, T, M]
+        let fed = linear(&inner, &w.down_proj)?; // [B, T, D]
+        let scale = &w.post_feedforward_layernorm;
+        Ok(residual_norm(&h, &fed, scale, eps)?)
+    }
+
+    fn rope(&self, h: &Tensor) -> Result<Rope> {
+        let (_, time, _) = h.dims3()?;
+        let dim = self.config.heads().dim;
+        Ok(Rope::new(time, dim, self.config.rope_theta))
     }
 
     /// The final norm of residual states [.., D].
@@ -170,7 +142,7 @@ impl Model {
         Ok(self.embed_tokens.detach())
     }
 
-    /// The weight g [D] of the final norm.
+    /// The weight g of the final norm, `[D]`.
     pub fn final_norm_weight(&self) -> &Tensor {
         &self.norm
     }
@@ -193,98 +165,19 @@ impl Model {
         &self.parameters
     }
 
-    /// Reads `config.json` and the weights of a model folder.
-    pub fn load(files: &Files, device: &Device, dtype: DType) -> Result<Model> {
-        let path = files.get("config.json")?;
-        let text = fs::read_to_string(path).context("read `config.json`")?;
-        let config = Config::parse(&text).context("`config.json`")?;
-        let parameters = weights::read(files, &shapes(&config), device, dtype)?;
-        Model::build(config, parameters, true)
-    }
-
-    /// A new model in f32, each tensor drawn from a stream of its own name.
-    pub fn init(config: Config, init: &Init, seed: Seed, device: &Device) -> Result<Model> {
-        config.check()?;
-        let mut parameters = BTreeMap::new();
-        for (name, shape) in shapes(&config) {
-            let n = shape.iter().product::<usize>();
-            let std = match name.as_str() {
-                "model.embed_tokens.weight" => init.embedding_std,
-                "lm_head.weight" => init.head_std,
-                _ => init.matrix_std,
-            };
-            let mut stream = seed.stream(&format!("lm init {name}"), &[]);
-            let values: Vec<f32> = match shape.len() {
-                1 => vec![1.0; n],
-                _ => (0..n).map(|_| (stream.normal() * std) as f32).collect(),
-            };
-            parameters.insert(name, Var::from_vec(values, shape, device)?);
-        }
-        Model::build(config, parameters, true)
-    }
-
-    /// Writes `config.json` and `model.safetensors` (f32) as transformers loads
-    /// them. The same weights give the same bytes.
-    pub fn save(&self, folder: &Path) -> Result<()> {
-        fs::create_dir_all(folder).with_context(|| format!("create {}", folder.display()))?;
-        let path = folder.join("config.json");
-        fs::write(&path, self.config.to_json())
-            .with_context(|| format!("write {}", path.display()))?;
-        weights::write(&folder.join("model.safetensors"), &self.parameters)
-    }
-
-    /// The weights as they are now, independent of later steps.
-    pub fn snapshot(&self) -> Result<BTreeMap<String, Tensor>> {
-        let copy = |(name, var): (&String, &Var)| Ok((name.clone(), var.detach().copy()?));
-        self.parameters.iter().map(copy).collect()
-    }
-
-    /// Puts the weights of a [`Model::snapshot`] back.
-    pub fn restore(&self, snapshot: &BTreeMap<String, Tensor>) -> Result<()> {
-        for (name, var) in &self.parameters {
-            let value = snapshot.get(name);
-            let value = value.with_context(|| format!("the snapshot lacks `{name}`"))?;
-            var.set(value)
-                .with_context(|| format!("restore `{name}`"))?;
-        }
-        Ok(())
-    }
-
-    /// The same model in another dtype, with weights of its own.
-    pub fn to_dtype(&self, dtype: DType) -> Result<Model> {
-        let convert = |(name, tensor): (String, Tensor)| {
-            Ok((name, Var::from_tensor(&tensor.to_dtype(dtype)?)?))
-        };
-        let parameters = self.snapshot()?.into_iter().map(convert);
-        Model::build(
-            self.config.clone(),
-            parameters.collect::<Result<_>>()?,
-            true,
-        )
-    }
-
-    /// A copy of the weights that no gradient reaches, such as a reference policy.
-    pub fn detached_copy(&self) -> Result<Model> {
-        let mut parameters = BTreeMap::new();
-        for (name, tensor) in self.snapshot()? {
-            parameters.insert(name, Var::from_tensor(&tensor)?);
-        }
-        Model::build(self.config.clone(), parameters, false)
-    }
-
-    /// The same weights (shared, so later steps show) without gradients by them:
-    /// forward passes keep nothing, backward passes reach hidden states only.
-    pub fn without_gradients(&self) -> Result<Model> {
-        Model::build(self.config.clone(), self.parameters.clone(), false)
-    }
-
-    fn build(config: Config, parameters: BTreeMap<String, Var>, tracked: bool) -> Result<Model> {
+    /// A model of these parameters; `tracked`: whether gradients reach them.
+    pub(super) fn build(
+        config: Config,
+        parameters: BTreeMap<String, Var>,
+        tracked: bool,
+    ) -> Result<Model> {
         let weight = |name: &str| -> Result<Tensor> {
             let var = parameters.get(name);
             let var = var.with_context(|| format!("tensor `{name}` is missing"))?;
-            Ok(match tracked {
-                true => var.as_tensor().clone(),
-                false => var.as_detached_tensor(),
+            Ok(if tracked {
+                var.as_tensor().clone()
+            } else {
+                var.as_detached_tensor()
             })
         };
         let layer = |l: usize| -> Result<Layer> {
@@ -304,9 +197,10 @@ impl Model {
             })
         };
         let embed_tokens = weight("model.embed_tokens.weight")?;
-        let lm_head = match config.tie_word_embeddings {
-            true => embed_tokens.clone(),
-            false => weight("lm_head.weight")?,
+        let lm_head = if config.tie_word_embeddings {
+            embed_tokens.clone()
+        } else {
+            weight("lm_head.weight")?
         };
         let layers = (0..config.num_hidden_layers)
             .map(layer)
@@ -314,63 +208,17 @@ impl Model {
         let norm = weight("model.norm.weight")?;
         Ok(Model {
             config,
+            parameters,
             embed_tokens,
             layers,
             norm,
             lm_head,
-            parameters,
         })
-    }
-
-    fn check_layers(&self, observe: &Observe) -> Result<()> {
-        let last = self.layers.len();
-        for &l in observe.states.iter().chain(&observe.gradients) {
-            ensure!(l <= last, "h{l} was asked for; the model has h0 to h{last}");
-        }
-        Ok(())
-    }
-}
-
-impl Observe {
-    /// Hidden states of these layers.
-    pub fn states(layers: &[usize]) -> Observe {
-        Observe {
-            states: layers.to_vec(),
-            ..Observe::default()
-        }
-    }
-
-    /// Gradients by these layers' hidden states and by the final norm's output.
-    pub fn gradients(layers: &[usize]) -> Observe {
-        Observe {
-            gradients: layers.to_vec(),
-            gradient_post: true,
-            ..Observe::default()
-        }
-    }
-
-    fn see(
-        &self,
-        layer: usize,
-        mut h: Tensor,
-        states: &mut BTreeMap<usize, Tensor>,
-        taps: &mut BTreeMap<usize, Tap>,
-    ) -> Result<Tensor> {
-        let tapped = self.gradients.contains(&layer);
-        if tapped {
-            let (same, tap) = Tap::of(&h, &format!("h{layer}"))?;
-            taps.insert(layer, tap);
-            h = same;
-        }
-        if tapped || self.states.contains(&layer) {
-            states.insert(layer, h.clone());
-        }
-        Ok(h)
     }
 }
 
 /// Every parameter's name and shape.
-fn shapes(config: &Config) -> Vec<(String, Vec<usize>)> {
+pub(super) fn shapes(config: &Config) -> Vec<(String, Vec<usize>)> {
     let (d, m, v) = (
         config.hidden_size,
         config.intermediate_size,

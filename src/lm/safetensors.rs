@@ -1,7 +1,6 @@
 //! The safetensors format: a header that is checked before it is believed, and
 //! tensors read one by one (no mapping, nothing larger than the file is allocated).
 use std::{
-    borrow::Cow,
     collections::BTreeMap,
     fs::File,
     io::{BufWriter, Read, Seek, SeekFrom, Write},
@@ -241,16 +240,14 @@ pub(super) fn write_f32(
         .with_context(|| format!("write {}", path.display()))
 }
 
-fn bytes_of(tensor: &Tensor) -> Result<Cow<'static, [u8]>> {
-    let tensor = tensor
-        .detach()
-        .to_device(&Device::Cpu)?
-        .to_dtype(DType::F32)?;
-    let values: Vec<f32> = tensor.flatten_all()?.to_vec1()?;
-    Ok(values
-        .iter()
-        .flat_map(|value| value.to_le_bytes())
-        .collect())
+fn bytes_of(tensor: &Tensor) -> Result<Vec<u8>> {
+    let tensor = tensor.detach().to_device(&Device::Cpu)?;
+    let values: Vec<f32> = tensor.to_dtype(DType::F32)?.flatten_all()?.to_vec1()?;
+    let mut bytes = Vec::with_capacity(4 * values.len());
+    for value in values {
+        bytes.extend_from_slice(&value.to_le_bytes());
+    }
+    Ok(bytes)
 }
 
 #[cfg(test)]

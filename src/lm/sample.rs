@@ -16,7 +16,9 @@ pub fn probabilities(logits: &[f32], temperature: f64) -> Result<Vec<f64>> {
         .map(|&z| ((f64::from(z) - f64::from(max)) / temperature).exp())
         .collect();
     let sum: f64 = p.iter().sum();
-    p.iter_mut().for_each(|p| *p /= sum);
+    for p in &mut p {
+        *p /= sum;
+    }
     Ok(p)
 }
 

@@ -9,6 +9,8 @@ use super::{
     tests_compare::{assert_close, open_folder, open_model, tiny_model},
 };
 
+const NAME: &str = "model.layers.1.mlp.up_proj.weight";
+
 type Tensors = BTreeMap<String, Tensor>;
 
 fn load(folder: &Path) -> anyhow::Result<Model> {
@@ -118,7 +120,6 @@ fn faults_in_the_weights() {
         write(&tensors, &folder.path().join("model.safetensors"));
         fault(folder.path())
     };
-    const NAME: &str = "model.layers.1.mlp.up_proj.weight";
     assert_eq!(
         with(&|tensors| {
             tensors.remove(NAME);

@@ -45,7 +45,7 @@ fn hidden_states_and_logits() {
 }
 
 #[test]
-fn padding_changes_nothing() {
+fn padding_and_leaving_out_other_positions_change_nothing() {
     let model = open_model(DType::F32);
     let batched = all_prompts();
     let together = model.forward(&batched, &Observe::default()).unwrap();
@@ -57,6 +57,8 @@ fn padding_changes_nothing() {
         let alone = last_positions(&post, &alone).unwrap().get(0).unwrap();
         pairs.push((id, last.get(b).unwrap(), alone));
     }
+    let only = model.forward_last(&batched).unwrap();
+    pairs.push(("forward_last".to_owned(), only, last));
     assert_close(&pairs, 1e-6);
 }
 
@@ -206,4 +208,56 @@ fn parameter_gradients_are_the_float64_ones() {
         .collect();
     assert_eq!(pairs.len(), 36);
     assert_close(&pairs, 2e-6);
+}
+
+/// Only what the last positions need is computed; the gradients stay whole.
+#[test]
+fn the_short_pass_has_the_gradients_of_the_long_one() {
+    let model = open_model(DType::F64);
+    let batch = all_prompts();
+    let gradients = |last: Tensor| {
+        let loss = model
+            .head(&last)
+            .unwrap()
+            .sqr()
+            .unwrap()
+            .mean_all()
+            .unwrap();
+        Gradients::of(&loss, model.parameters()).unwrap()
+    };
+    let post = model.forward(&batch, &Observe::default()).unwrap().post;
+    let long = gradients(last_positions(&post, &batch).unwrap());
+    let short = gradients(model.forward_last(&batch).unwrap());
+    let pairs: Vec<_> = (short.iter())
+        .map(|(name, got)| {
+            (
+                name.to_owned(),
+                got.clone(),
+                long.get(name).unwrap().clone(),
+            )
+        })
+        .collect();
+    assert_close(&pairs, 1e-12);
+}
+
+/// Half precision takes the path of other devices, out of primitives: the whole
+/// model, and a gradient for every parameter.
+#[test]
+fn the_path_of_primitives() {
+    let gold = gold("forward.safetensors");
+    let (id, ids, _) = prompts().swap_remove(0);
+    let batch = batch(&[ids], PAD);
+    // the largest logit is near 10; bf16 keeps 8 bits, f16 11
+    for (dtype, tolerance) in [(DType::F16, 0.02), (DType::BF16, 0.2)] {
+        let model = open_model(dtype);
+        let forward = model.forward(&batch, &Observe::gradients(&[1])).unwrap();
+        let logits = model.head(&forward.post).unwrap();
+        let expected = gold[&format!("{id}.logits")].clone();
+        let got = logits.squeeze(0).unwrap();
+        assert_close(&[(format!("{dtype:?} logits"), got, expected)], tolerance);
+        let loss = super::next_token_loss(&model, &batch).unwrap();
+        assert!(Gradients::of(&loss, model.parameters()).is_ok());
+        logits.sum_all().unwrap().backward().unwrap();
+        assert_eq!(forward.gradient(1).unwrap().dtype(), dtype);
+    }
 }

@@ -63,14 +63,8 @@ pub(super) fn read(
     device: &Device,
     dtype: DType,
 ) -> Result<BTreeMap<String, Var>> {
-    let index = match files.0.contains_key(SINGLE) {
-        true => None,
-        false if files.0.contains_key(INDEX) => Some(read_index(files)?),
-        false => {
-            files.get(SINGLE)?;
-            None
-        }
-    };
+    let sharded = !files.0.contains_key(SINGLE) && files.0.contains_key(INDEX);
+    let index = sharded.then(|| read_index(files)).transpose()?;
     let mut readers: BTreeMap<String, Reader> = BTreeMap::new();
     let mut parameters = BTreeMap::new();
     for (name, shape) in shapes {
@@ -86,12 +80,11 @@ pub(super) fn read(
         }
         let reader = readers.get_mut(file).expect("opened just above");
         let values = reader.read_f32(name, shape)?;
-        let var = match dtype {
-            DType::F32 => Var::from_vec(values, shape.as_slice(), device)?,
-            _ => {
-                let tensor = Tensor::from_vec(values, shape.as_slice(), device)?;
-                Var::from_tensor(&tensor.to_dtype(dtype)?)?
-            }
+        let var = if dtype == DType::F32 {
+            Var::from_vec(values, shape.as_slice(), device)?
+        } else {
+            let tensor = Tensor::from_vec(values, shape.as_slice(), device)?;
+            Var::from_tensor(&tensor.to_dtype(dtype)?)?
         };
         parameters.insert(name.clone(), var);
     }

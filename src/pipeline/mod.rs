@@ -1,7 +1,29 @@
 //! Text to meaning: TOML as written, then as meant.
+mod align;
+mod axes;
+mod bind;
+mod connect;
+mod document;
+mod execution;
+mod frame;
+mod limits;
 mod meaning;
+mod names;
+mod node;
+mod order;
+mod overrides;
+mod param_fault;
+mod params;
+mod placeholder;
+mod resolve;
+mod selector;
+mod syntax;
 
+pub use limits::{INSTANCES as INSTANCE_LIMIT, TEXT as TEXT_LIMIT, decode};
 pub use meaning::{
     Axis, Execution, Input, InputSource, Instance, InstanceId, Pipeline, Resources, Snapshots,
     StageMeaning,
 };
+pub use resolve::load;
+pub use selector::{AxisPick, Pick, Selector};
+pub use syntax::RESERVED;

@@ -106,7 +106,7 @@ impl Trainer {
     /// the model's own, passes are computed in `dtype` and steps are taken on
     /// the model's weights.
     pub fn new(model: Model, dtype: DType, task: Task, options: GrpoOptions) -> Result<Trainer> {
-        let optimizer = AdamW::new(model.parameters(), options.adamw());
+        let optimizer = AdamW::new(model.parameters(), options.adamw())?;
         let mut trainer = Trainer::with(model, dtype, task, options, optimizer)?;
         trainer.reference = trainer.reference_logits()?;
         Ok(trainer)

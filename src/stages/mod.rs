@@ -26,6 +26,8 @@ mod task;
 mod template;
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod tests;
 
 pub use copy_corpus::CopyCorpus;
 pub use correlate::Correlate;

@@ -126,7 +126,7 @@ mod tests {
             "table external-path misses column `gain` of schema `rewards` \
              (it has: step, learning_rate, rl_seed, updates, r_before, r_after)"
         );
-        let header = &CSV[..CSV.iter().position(|b| *b == b'\n').unwrap() + 1];
+        let header = &CSV[..=CSV.iter().position(|b| *b == b'\n').unwrap()];
         assert_eq!(
             Bench::new()
                 .with_external("path", header)

@@ -1,8 +1,10 @@
 //! Integration tests: one binary, one file per theme.
 mod bad_input;
 mod engine;
+mod meaning;
 mod project;
 mod python;
+mod sketch;
 mod skip;
 mod space;
 mod tidy;

@@ -54,7 +54,7 @@ impl Space {
     /// `stages` without the `[pipeline]` table.
     pub(crate) fn pipeline(&self, stages: &str) -> Pipeline {
         let text = format!("[pipeline]\nformat = 1\nname = \"toy\"\n{stages}");
-        load(Source::new("toy.toml", text), PathBuf::from(self.path()), KINDS, &[])
+        load(Source::file("toy.toml", text), PathBuf::from(self.path()), KINDS, &[])
             .unwrap_or_else(|faults| panic!("{faults}"))
     }
 

@@ -121,9 +121,12 @@ impl Schema {
         self.columns
             .iter()
             .enumerate()
-            .find_map(|(position, column)| match column.family {
-                true => column.member(name).map(|number| (position, number, column)),
-                false => (column.name == name).then_some((position, 0, column)),
+            .find_map(|(position, column)| {
+                if column.family {
+                    column.member(name).map(|number| (position, number, column))
+                } else {
+                    (column.name == name).then_some((position, 0, column))
+                }
             })
     }
 }

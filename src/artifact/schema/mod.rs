@@ -4,13 +4,12 @@ mod analysis;
 mod column;
 mod measures;
 mod training;
+mod trust;
 
 pub use column::{Column, Dtype, Schema, all, named};
 pub use {
-    analysis::{
-        AFFINE, COMPARISONS, IMPACT, IMPACT_SEEDS, PREDICTIONS, READINGS, RECOMMENDATION,
-        SENSITIVITY, VERDICT,
-    },
+    analysis::{AFFINE, IMPACT, IMPACT_SEEDS, PREDICTIONS, RECOMMENDATION},
     measures::{COSTATES, HEADROOM, HEADROOM_PROMPTS, SCORES, SCORES_WIDE, SIGNAL},
     training::{PRETRAIN_LOG, PROMPTS, REWARDS, ROLLOUTS, TRAINING_LOG},
+    trust::{COMPARISONS, READINGS, SENSITIVITY, VERDICT},
 };

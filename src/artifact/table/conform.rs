@@ -66,9 +66,10 @@ pub(super) fn in_order(frame: &DataFrame, schema: &Schema) -> Result<DataFrame> 
 fn require_columns(frame: &DataFrame, schema: &Schema, what: &str) -> Result<()> {
     let names: Vec<&str> = frame.columns().iter().map(|c| c.name().as_str()).collect();
     for column in schema.columns {
-        let found = match column.family {
-            true => names.iter().any(|name| column.member(name).is_some()),
-            false => names.contains(&column.name),
+        let found = if column.family {
+            names.iter().any(|name| column.member(name).is_some())
+        } else {
+            names.contains(&column.name)
         };
         if !found {
             bail!("{}", missing_column(what, column, schema, &names));

@@ -10,13 +10,11 @@ use candle_core::{
 };
 
 use super::{
+    attention_kernel::{Plan, Reads, attend, attend_backward},
     log_prob::log_softmax,
-    real::{Host, Real, add_scaled, dot, elements, for_real, fused, max, sum, wide},
+    real::{Host, Real, elements, for_real, fused},
     rope::{Rope, Rotations},
 };
-
-/// Score rows are padded to a multiple of this, so that loops over them are vectors.
-const PAD: usize = 16;
 
 /// How many heads the projections hold, each of `dim` columns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,12 +52,7 @@ pub fn attention(q: &Tensor, k: &Tensor, v: &Tensor, heads: Heads, rope: &Rope) 
         return attention_primitive(q, k, v, heads, rope);
     }
     let op = Attention {
-        plan: Plan {
-            heads,
-            batch,
-            time,
-            stride: time.next_multiple_of(PAD),
-        },
+        plan: Plan::new(heads, batch, time),
         rotations: match q.dtype() {
             DType::F64 => Table::F64(rope.rounded()),
             _ => Table::F32(rope.rounded()),
@@ -106,15 +99,6 @@ pub(super) fn attention_primitive(
         .reshape((batch, time, q_width))
 }
 
-#[derive(Clone, Copy)]
-struct Plan {
-    heads: Heads,
-    batch: usize,
-    time: usize,
-    /// T rounded up to [`PAD`]: the length of a row of scores.
-    stride: usize,
-}
-
 enum Table {
     F32(Rotations<f32>),
     F64(Rotations<f64>),
@@ -143,119 +127,11 @@ impl Tabled for f64 {
     }
 }
 
-/// Keeps the probabilities of its one application, [B, queries, T, stride],
-/// for the backward pass.
+/// Keeps the probabilities of its one application for the backward pass.
 struct Attention {
     plan: Plan,
     rotations: Table,
     probabilities: OnceLock<CpuStorage>,
-}
-
-wide! {
-    /// Writes `out` and the probabilities `p` of all batch rows.
-    fn attend<T: Real>(plan: Plan, rotations: &Rotations<T>, q: &[T], k: &[T], v: &[T], p: &mut [T], out: &mut [T]) {
-        let Plan { heads: Heads { queries, keys, dim }, batch, time, stride } = plan;
-        let scale = T::ONE / T::from_f64(dim as f64).sqrt();
-        let mut k_columns = vec![T::ZERO; dim * stride];
-        let mut row = vec![T::ZERO; dim];
-        for b in 0..batch {
-            for key_head in 0..keys {
-                for t in 0..time {
-                    rotations.rotate(t, T::ONE, &k[((b * time + t) * keys + key_head) * dim..][..dim], &mut row);
-                    for (d, &x) in row.iter().enumerate() {
-                        k_columns[d * stride + t] = x;
-                    }
-                }
-                for head in key_head * (queries / keys)..(key_head + 1) * (queries / keys) {
-                    for t in 0..time {
-                        let at = ((b * time + t) * queries + head) * dim;
-                        rotations.rotate(t, scale, &q[at..][..dim], &mut row);
-                        let p = &mut p[((b * queries + head) * time + t) * stride..][..(t + 1).next_multiple_of(PAD)];
-                        for (d, &x) in row.iter().enumerate() {
-                            add_scaled(p, x, &k_columns[d * stride..][..p.len()]);
-                        }
-                        let top = max(&p[..=t]);
-                        for x in p.iter_mut() {
-                            *x = (*x - top).exp();
-                        }
-                        p[t + 1..].fill(T::ZERO);
-                        let norm = T::ONE / sum(p);
-                        let out = &mut out[at..][..dim];
-                        for (s, x) in p[..=t].iter_mut().enumerate() {
-                            *x *= norm;
-                            add_scaled(out, *x, &v[((b * time + s) * keys + key_head) * dim..][..dim]);
-                        }
-                    }
-                }
-            }
-        }
-    }
-}
-
-/// The tensors that the backward kernel reads.
-#[derive(Clone, Copy)]
-struct Reads<'a, T> {
-    q: &'a [T],
-    k: &'a [T],
-    v: &'a [T],
-    p: &'a [T],
-    grad: &'a [T],
-}
-
-wide! {
-    /// With P the probabilities and O = P V: dV = P^T dO,
-    /// dS = P * (dO V^T - rowsum(P * dO V^T)), dQ = dS K, dK = dS^T Q, in rotated
-    /// space, then rotated back. The outputs start as zeros.
-    fn attend_backward<T: Real>(plan: Plan, rotations: &Rotations<T>, reads: Reads<'_, T>, q_grad: &mut [T], k_grad: &mut [T], v_grad: &mut [T]) {
-        let Plan { heads: Heads { queries, keys, dim }, batch, time, stride } = plan;
-        let Reads { q, k, v, p, grad } = reads;
-        let scale = T::ONE / T::from_f64(dim as f64).sqrt();
-        let mut v_columns = vec![T::ZERO; dim * stride];
-        let mut k_rows = vec![T::ZERO; time * dim];
-        let mut k_rows_grad = vec![T::ZERO; time * dim];
-        let mut q_row = vec![T::ZERO; dim];
-        let mut q_row_grad = vec![T::ZERO; dim];
-        let mut scores = vec![T::ZERO; stride];
-        for b in 0..batch {
-            for key_head in 0..keys {
-                let kv_at = |t: usize| ((b * time + t) * keys + key_head) * dim;
-                for t in 0..time {
-                    rotations.rotate(t, T::ONE, &k[kv_at(t)..][..dim], &mut k_rows[t * dim..][..dim]);
-                    for (d, &x) in v[kv_at(t)..][..dim].iter().enumerate() {
-                        v_columns[d * stride + t] = x;
-                    }
-                }
-                k_rows_grad.fill(T::ZERO);
-                for head in key_head * (queries / keys)..(key_head + 1) * (queries / keys) {
-                    for t in 0..time {
-                        let at = ((b * time + t) * queries + head) * dim;
-                        let g = &grad[at..][..dim];
-                        let p = &p[((b * queries + head) * time + t) * stride..][..(t + 1).next_multiple_of(PAD)];
-                        let scores = &mut scores[..p.len()];
-                        scores.fill(T::ZERO);
-                        for (d, &x) in g.iter().enumerate() {
-                            add_scaled(scores, x, &v_columns[d * stride..][..p.len()]);
-                        }
-                        let mean = dot(p, scores);
-                        for (x, &p) in scores.iter_mut().zip(p) {
-                            *x = p * (*x - mean);
-                        }
-                        rotations.rotate(t, scale, &q[at..][..dim], &mut q_row);
-                        q_row_grad.fill(T::ZERO);
-                        for s in 0..=t {
-                            add_scaled(&mut q_row_grad, scores[s], &k_rows[s * dim..][..dim]);
-                            add_scaled(&mut k_rows_grad[s * dim..][..dim], scores[s], &q_row);
-                            add_scaled(&mut v_grad[kv_at(s)..][..dim], p[s], g);
-                        }
-                        rotations.rotate_back(t, scale, &q_row_grad, &mut q_grad[at..][..dim]);
-                    }
-                }
-                for t in 0..time {
-                    rotations.rotate_back(t, T::ONE, &k_rows_grad[t * dim..][..dim], &mut k_grad[kv_at(t)..][..dim]);
-                }
-            }
-        }
-    }
 }
 
 fn forward<T: Tabled>(
@@ -267,15 +143,9 @@ fn forward<T: Tabled>(
     let Some(rotations) = T::of(&op.rotations) else {
         candle_core::bail!("attention: queries and keys of another dtype");
     };
-    let Plan {
-        heads,
-        batch,
-        time,
-        stride,
-    } = op.plan;
     let q_elements = elements::<T>(q.0, q.1)?;
     let mut out = vec![T::ZERO; q_elements.len()];
-    let mut p = vec![T::ZERO; batch * heads.queries * time * stride];
+    let mut p = vec![T::ZERO; op.plan.probabilities()];
     attend(
         op.plan,
         rotations,

@@ -122,21 +122,16 @@ impl CustomOp3 for Gated {
         // [N, M] each, N the number of rows
         let (gate_grad, up_grad) = for_real!(x.dtype(), split(gated, upped, &grad))?;
         let x_flat = x.detach().reshape((gate_grad.dim(0)?, gate.dim(1)?))?;
-        let x_grad = match x.track_op() {
-            true => {
-                let sum = (gate_grad.matmul(&gate.detach())? + up_grad.matmul(&up.detach())?)?;
-                Some(sum.reshape(x.shape())?)
-            }
-            false => None,
+        let by_x = || {
+            let sum = (gate_grad.matmul(&gate.detach())? + up_grad.matmul(&up.detach())?)?;
+            sum.reshape(x.shape())
         };
-        let by_weight = |weight: &Tensor, grad: &Tensor| match weight.track_op() {
-            true => grad.t()?.matmul(&x_flat).map(Some),
-            false => Ok(None),
-        };
+        let by_gate = || gate_grad.t()?.matmul(&x_flat);
+        let by_up = || up_grad.t()?.matmul(&x_flat);
         Ok((
-            x_grad,
-            by_weight(gate, &gate_grad)?,
-            by_weight(up, &up_grad)?,
+            x.track_op().then(by_x).transpose()?,
+            gate.track_op().then(by_gate).transpose()?,
+            up.track_op().then(by_up).transpose()?,
         ))
     }
 }

@@ -71,14 +71,11 @@ impl CustomOp2 for Linear {
         let (out, width) = w.dims2()?;
         let rows = x.elem_count() / width;
         let grad = grad.contiguous()?.reshape((rows, out))?;
-        let x_grad = match x.track_op() {
-            true => Some(grad.matmul(&w.detach())?.reshape(x.shape())?),
-            false => None,
-        };
-        let w_grad = match w.track_op() {
-            true => Some(grad.t()?.matmul(&x.detach().reshape((rows, width))?)?),
-            false => None,
-        };
-        Ok((x_grad, w_grad))
+        let by_x = || grad.matmul(&w.detach())?.reshape(x.shape());
+        let by_w = || grad.t()?.matmul(&x.detach().reshape((rows, width))?);
+        Ok((
+            x.track_op().then(by_x).transpose()?,
+            w.track_op().then(by_w).transpose()?,
+        ))
     }
 }

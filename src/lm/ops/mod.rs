@@ -5,6 +5,7 @@
 //! the same formula out of candle's differentiable primitives. The tests hold
 //! the two against each other and against finite differences.
 mod attention;
+mod attention_kernel;
 mod gated;
 mod linear;
 mod log_prob;

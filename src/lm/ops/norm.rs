@@ -9,7 +9,7 @@ use candle_core::{
 
 use super::real::{Host, Real, dot, elements, for_real, fused, wide};
 
-/// `x` [.., W] normed and scaled by `weight` [W].
+/// `x` [.., W] normed and scaled by `weight`, `[W]`.
 pub fn rms_norm(x: &Tensor, weight: &Tensor, eps: f64) -> Result<Tensor> {
     if fused(x) {
         return x.contiguous()?.apply_op2(weight, RmsNorm { eps });

@@ -187,22 +187,6 @@ pub(super) fn dot<T: Real>(a: &[T], b: &[T]) -> T {
     fold(lanes)
 }
 
-/// sum_i a_i, in lanes.
-#[inline(always)]
-pub(super) fn sum<T: Real>(a: &[T]) -> T {
-    let mut lanes = [T::ZERO; LANES];
-    let (chunks, rest) = a.as_chunks::<LANES>();
-    for x in chunks {
-        for i in 0..LANES {
-            lanes[i] += x[i];
-        }
-    }
-    for (lane, &x) in lanes.iter_mut().zip(rest) {
-        *lane += x;
-    }
-    fold(lanes)
-}
-
 /// The largest element; NaN only where the first is NaN.
 #[inline(always)]
 pub(super) fn max<T: Real>(a: &[T]) -> T {
@@ -221,14 +205,6 @@ pub(super) fn max<T: Real>(a: &[T]) -> T {
         best = if x > best { x } else { best };
     }
     best
-}
-
-/// y += a x.
-#[inline(always)]
-pub(super) fn add_scaled<T: Real>(y: &mut [T], a: T, x: &[T]) {
-    for (y, &x) in y.iter_mut().zip(x) {
-        *y += a * x;
-    }
 }
 
 #[inline(always)]
@@ -267,7 +243,6 @@ mod tests {
     fn sums_take_every_element() {
         for n in [0, 1, 15, 16, 17, 40] {
             let a: Vec<f64> = (0..n).map(f64::from).collect();
-            assert_eq!(sum(&a), a.iter().sum::<f64>());
             assert_eq!(dot(&a, &a), a.iter().map(|x| x * x).sum::<f64>());
         }
         assert_eq!(max(&[1f32, -2.0, 5.0, 4.0]), 5.0);

@@ -11,7 +11,7 @@ use crate::{
         ladder::{Ladder, Variable},
         sensitivity::Row,
     },
-    stats::{Interval, bootstrap_difference_ranked, spearman},
+    stats::{bootstrap_difference_ranked, spearman},
 };
 
 /// What the primary score has to beat, where the scores have it.
@@ -120,13 +120,9 @@ pub(super) fn verdict(
     let own = of_target().find(|row| row.score == primary.row.score);
     let own = own.expect("the primary score has a row for each target");
     let best = best(comparisons);
-    let interval = best.map(|best| Interval {
-        lo: best.delta_lo,
-        hi: best.delta_hi,
-        kept: 0,
-        dropped: best.dropped as usize,
-    });
-    let beats = interval.is_some_and(|interval| interval.lo.is_some_and(|lo| lo > 0.0));
+    let beats = best
+        .and_then(|best| best.delta_lo)
+        .is_some_and(|lo| lo > 0.0);
     Verdict {
         learning_rate: ladder.learning_rate,
         score: own.score.clone(),
@@ -177,24 +173,23 @@ fn note(own: &Row, best: Option<&Comparison>, beats: bool) -> String {
         );
     };
     let against = format!(
-        "rho {rho:.2} against {:.2} of {}",
-        best.baseline_rho.map_or(f64::NAN, f64::abs),
-        best.baseline
+        "rho {rho:.2} against {:.2}",
+        best.baseline_rho.map_or(f64::NAN, f64::abs)
     );
+    let other = &best.baseline;
     match (best.delta_lo, best.delta_hi) {
-        (Some(lo), Some(hi)) if beats => {
-            format!("{name} beats every baseline: {against}, difference in [{lo:.2}, {hi:.2}]")
+        (Some(lo), Some(hi)) => {
+            let relation = if beats {
+                "beats the best baseline"
+            } else if hi < 0.0 {
+                "is worse than the best baseline"
+            } else {
+                "cannot be told from the best baseline"
+            };
+            format!("{name} {relation}, {other}: {against}, difference in [{lo:.2}, {hi:.2}]")
         }
-        (Some(lo), Some(hi)) if hi < 0.0 => {
-            format!(
-                "{name} is worse than {}: {against}, difference in [{lo:.2}, {hi:.2}]",
-                best.baseline
-            )
+        _ => {
+            format!("{name} has {against} of {other}; no interval of the difference could be made")
         }
-        (Some(lo), Some(hi)) => format!(
-            "{name} cannot be told from {}: {against}, difference in [{lo:.2}, {hi:.2}]",
-            best.baseline
-        ),
-        _ => format!("{name} has {against}; no interval of the difference could be made"),
     }
 }

@@ -44,7 +44,7 @@ impl<'a> Training<'a> {
             DType::F32 => model,
             other => model.to_dtype(other)?,
         };
-        let optimizer = AdamW::new(model.parameters(), recipe.optimizer());
+        let optimizer = AdamW::new(model.parameters(), recipe.optimizer())?;
         Ok(Training {
             recipe,
             model,

@@ -146,12 +146,10 @@ fn row(ladder: &Ladder<'_>, rule: Rule, recommended: WideScore) -> Row {
         None => None,
     };
     let regret = best.zip(value).map(|((_, best), value)| best - value);
-    let interval = best
-        .zip(step)
-        .and_then(|((best, _), step)| match best == step {
-            true => None,
-            false => certainty::difference(ladder, objective, best, step),
-        });
+    let interval = best.zip(step).and_then(|((best, _), step)| {
+        // A pick that is the best has no regret to be uncertain of.
+        (best != step).then(|| certainty::difference(ladder, objective, best, step))?
+    });
     let ties = step.and_then(|step| certainty::ties(ladder, objective, step));
     let mut row = Row {
         learning_rate: ladder.learning_rate,

@@ -1,7 +1,7 @@
 //! The kind `scores`: its parameters, its joins, the wide table.
 use std::collections::{BTreeMap, BTreeSet};
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -133,7 +133,7 @@ impl Stage for Scores {
         for rung in rungs.values() {
             let signal = self.default_signal(rung)?;
             wide.push(self.wide(rung, signal)?);
-            let made = long::rows(self, rung, signal)?;
+            let made = long::rows(self, rung, signal);
             rows.extend(made.rows);
             left_out += made.left_out;
         }
@@ -253,19 +253,16 @@ impl Scores {
 
     fn default_headroom(&self, rung: &Rung<'_>, kind: Headroom) -> Result<f64> {
         let vocab = self.vocab.name();
-        match rung.headroom(vocab, kind, self.alpha) {
-            Some(value) => Ok(value),
-            None => {
-                let alphas: Vec<String> = rung.alphas().iter().map(f64::to_string).collect();
-                bail!(
-                    "step {}: no {} headroom with alpha {}, vocab {vocab} (there are: alpha {})",
-                    rung.step,
-                    kind.name(),
-                    self.alpha,
-                    alphas.join(", ")
-                )
-            }
-        }
+        rung.headroom(vocab, kind, self.alpha).with_context(|| {
+            let alphas: Vec<String> = rung.alphas().iter().map(f64::to_string).collect();
+            format!(
+                "step {}: no {} headroom with alpha {}, vocab {vocab} (there are: alpha {})",
+                rung.step,
+                kind.name(),
+                self.alpha,
+                alphas.join(", ")
+            )
+        })
     }
 
     fn wide(&self, rung: &Rung<'_>, signal: &SignalRow) -> Result<WideRow> {

@@ -3,8 +3,6 @@
 //! A row departs from the default reading in a few of advantage, group,
 //! estimator, hidden state and vocabulary; its name says in which. Sigma knows
 //! neither advantage nor group, so those are missing in its rows.
-use anyhow::Result;
-
 use crate::{
     stages::{
         rows::{ScoreRow, SignalRow},
@@ -65,7 +63,7 @@ pub(super) fn departures(kind: &Scores, row: &SignalRow) -> u32 {
 
 /// All rows of one checkpoint: scores in the order of the signals, the
 /// headroom alone, then the baselines.
-pub(super) fn rows(kind: &Scores, rung: &Rung<'_>, default: &SignalRow) -> Result<Made> {
+pub(super) fn rows(kind: &Scores, rung: &Rung<'_>, default: &SignalRow) -> Made {
     let mut made = Made {
         rows: Vec::new(),
         left_out: 0,
@@ -100,7 +98,7 @@ pub(super) fn rows(kind: &Scores, rung: &Rung<'_>, default: &SignalRow) -> Resul
     let baselines = BASELINES.iter().zip(values);
     made.rows
         .extend(baselines.map(|(name, value)| plain(kind, rung, name, value)));
-    Ok(made)
+    made
 }
 
 /// A row that no signal enters.
@@ -200,7 +198,8 @@ fn name(score: Score, own: &[String], default: &[String], swept: Option<f64>) ->
         }
     }
     if let Some(alpha) = swept {
-        name += &format!("-alpha{alpha}");
+        name += "-alpha";
+        name += &alpha.to_string();
     }
     name
 }

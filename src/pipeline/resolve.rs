@@ -1,0 +1,239 @@
+//! Text to meaning, step by step: the one place that sees the whole way. Each
+//! step adds its faults and goes on with what is left.
+use std::{collections::BTreeMap, path::PathBuf};
+
+use crate::{
+    diagnostic::{Diagnostic, Faults, Source, listing, nearest},
+    pipeline::{
+        align,
+        bind::Binder,
+        connect::{self, Wiring},
+        document, execution,
+        frame::{self, Frame},
+        limits,
+        meaning::{Axis, Execution, Pipeline, StageMeaning},
+        names::Names,
+        order, overrides,
+        params::{self, Actions, Facts},
+        placeholder,
+        syntax::{self, Written},
+    },
+    stage::Kind,
+};
+
+/// The meaning of a pipeline's text, or all that is wrong with it. `folder`
+/// is where relative externals start; `overrides` are the values of `--set`.
+pub fn load(
+    source: Source,
+    folder: PathBuf,
+    kinds: &'static [Kind],
+    overrides: &[String],
+) -> Result<Pipeline, Faults> {
+    let mut faults = Faults::new();
+    let text = source.text.clone();
+    faults.read(source);
+    let pipeline = resolve(&text, folder, kinds, overrides, &mut faults);
+    match pipeline {
+        Some(pipeline) if faults.is_empty() => Ok(pipeline),
+        _ => Err(faults),
+    }
+}
+
+/// None once a fault leaves nothing to go on with.
+fn resolve(
+    text: &str,
+    folder: PathBuf,
+    kinds: &'static [Kind],
+    overrides: &[String],
+    faults: &mut Faults,
+) -> Option<Pipeline> {
+    if text.len() > limits::TEXT {
+        faults.push(limits::too_large(text.len()));
+        return None;
+    }
+    if let Some(fault) = limits::nesting(text) {
+        faults.push(fault);
+        return None;
+    }
+    let mut tree = document::parse(text, faults)?;
+    overrides::apply(&mut tree, overrides, faults);
+    let written = syntax::read(tree, faults);
+    if written.stages.is_empty() && faults.is_empty() {
+        faults.push(
+            Diagnostic::new("the pipeline has no stages")
+                .at(0..0)
+                .help("add [stages.NAME] with a kind; `vgh kinds` lists them"),
+        );
+    }
+    let mut names = Names::settle(&written.params, &written.axes, faults);
+    let frames = frame::all(&written, kinds, &mut names, faults);
+    if let Some(fault) = frame::check_count(&written, &frames) {
+        faults.push(fault);
+        return None;
+    }
+    let actions = actions(&written, &frames, &mut names, faults);
+    let executions: Vec<Execution> = written
+        .stages
+        .iter()
+        .map(|stage| execution::settle(&stage.execution, &mut names, faults))
+        .collect();
+    let wiring = connect::connect(&written.stages, &frames, &mut names, faults);
+    let order = order::order(&written.stages, &wiring.edges, faults);
+    align::check(
+        &written.stages,
+        &frames,
+        &actions,
+        &wiring,
+        &mut names,
+        faults,
+    );
+    names.unread(faults);
+    if let Some(fault) = align::check_count(&written.stages, &frames, &wiring) {
+        faults.push(fault);
+    }
+    if !faults.is_empty() {
+        return None;
+    }
+    let actions: Vec<Actions> = actions.into_iter().collect::<Option<_>>()?;
+    Some(assemble(
+        &Resolved {
+            written,
+            frames,
+            actions,
+            wiring,
+            names,
+            order: order?,
+        },
+        executions,
+        (text, folder),
+        faults,
+    ))
+}
+
+/// Everything but the instances themselves.
+struct Resolved<'t> {
+    written: Written<'t>,
+    frames: Vec<Frame>,
+    actions: Vec<Actions>,
+    wiring: Wiring,
+    names: Names<'t>,
+    order: Vec<usize>,
+}
+
+/// The actions of every stage, and faults for defaults that no kind has.
+fn actions<'t>(
+    written: &Written<'t>,
+    frames: &[Frame],
+    names: &mut Names<'t>,
+    faults: &mut Faults,
+) -> Vec<Option<Actions>> {
+    let mut facts: BTreeMap<&str, Facts> = BTreeMap::new();
+    for kind in frames.iter().filter_map(|frame| frame.kind) {
+        facts.entry(kind.name).or_insert_with(|| Facts::of(kind));
+    }
+    for entry in &written.defaults {
+        let key = entry.key.get_ref();
+        for found in placeholder::uses(&entry.value).0 {
+            names.mark_read(&found.name);
+        }
+        let unknown_kinds = frames.iter().any(|frame| frame.kind.is_none());
+        if unknown_kinds || facts.values().any(|facts| facts.known.contains(key)) {
+            continue;
+        }
+        let known = || {
+            facts
+                .values()
+                .flat_map(|facts| facts.known.iter().map(String::as_str))
+        };
+        let fault = Diagnostic::new(format!("no kind of this file has a parameter `{key}`"))
+            .at(entry.key.span());
+        faults.push(match nearest(key, known()) {
+            Some(near) => fault.help(format!("did you mean `{near}`?")),
+            None if syntax::RESERVED.contains(&key.as_str()) => {
+                fault.help(format!("`{key}` is set at each stage"))
+            }
+            None => {
+                let mut known: Vec<&str> = known().collect();
+                known.sort_unstable();
+                known.dedup();
+                fault.help(format!("parameters: {}", listing(known)))
+            }
+        });
+    }
+    written
+        .stages
+        .iter()
+        .zip(frames)
+        .map(
+            |(stage, frame)| match frame.kind.and_then(|kind| facts.get(kind.name)) {
+                Some(facts) => {
+                    params::settle(stage, frame, &written.defaults, facts, names, faults)
+                }
+                None => {
+                    for entry in &stage.params {
+                        for found in placeholder::uses(&entry.value).0 {
+                            names.mark_read(&found.name);
+                        }
+                    }
+                    None
+                }
+            },
+        )
+        .collect()
+}
+
+fn assemble(
+    resolved: &Resolved<'_>,
+    executions: Vec<Execution>,
+    (text, folder): (&str, PathBuf),
+    faults: &mut Faults,
+) -> Pipeline {
+    let Resolved {
+        written,
+        frames,
+        actions,
+        wiring,
+        names,
+        order,
+    } = resolved;
+    let binder = Binder::new(&written.stages, frames, actions, wiring, names, order);
+    let mut executions: Vec<Option<Execution>> = executions.into_iter().map(Some).collect();
+    let stages = order
+        .iter()
+        .filter_map(|index| {
+            let (stage, frame) = (&written.stages[*index], &frames[*index]);
+            let start = binder.start(*index);
+            Some(StageMeaning {
+                name: stage.name.get_ref().clone(),
+                kind: frame.kind?,
+                over: stage
+                    .over
+                    .iter()
+                    .map(|axis| axis.get_ref().clone())
+                    .collect(),
+                execution: executions[*index].take().unwrap_or_default(),
+                instances: start..start + frame.count(),
+            })
+        })
+        .collect();
+    let axes = names
+        .axes
+        .iter()
+        .map(|axis| Axis {
+            name: axis.name.get_ref().clone(),
+            values: axis
+                .written
+                .iter()
+                .map(|i| axis.values[*i].scalar.clone())
+                .collect(),
+        })
+        .collect();
+    Pipeline {
+        name: written.name.clone(),
+        text: text.to_owned(),
+        folder,
+        axes,
+        stages,
+        instances: binder.instances(faults),
+    }
+}
