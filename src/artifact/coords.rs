@@ -74,7 +74,7 @@ impl fmt::Display for Scalar {
             Scalar::Bool(b) => write!(f, "{b}"),
             Scalar::Int(i) => write!(f, "{i}"),
             // Shortest round trip, with an exponent where people write one: 1e-4, 0.5.
-            Scalar::Float(x) if *x != 0.0 && (x.abs() < 1e-3 || x.abs() >= 1e15) => {
+            Scalar::Float(x) if *x != 0.0 && (x.abs() <= 1e-3 || x.abs() >= 1e15) => {
                 write!(f, "{x:e}")
             }
             Scalar::Float(x) => write!(f, "{x}"),

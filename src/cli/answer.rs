@@ -34,26 +34,45 @@ pub(super) fn write_report(
     cache: &Cache,
     folder: &Path,
 ) -> Result<Option<Report>> {
-    let Some((id, done, output)) = document(pipeline, outcome) else { return Ok(None) };
+    let Some((id, done, output)) = document(pipeline, outcome) else {
+        return Ok(None);
+    };
     let content = &done.outputs[output];
-    let tree = cache.tree(&content.digest).with_context(|| format!("read the body of `{}`", pipeline.label(id)))?;
-    let files = tree.files.iter().map(|(name, entry)| Ok((name.clone(), cache.verified(&entry.digest, entry.size)?)));
+    let tree = cache
+        .tree(&content.digest)
+        .with_context(|| format!("read the body of `{}`", pipeline.label(id)))?;
+    let files = tree
+        .files
+        .iter()
+        .map(|(name, entry)| Ok((name.clone(), cache.verified(&entry.digest, entry.size)?)));
     let files: BTreeMap<String, PathBuf> = files.collect::<Result<_>>()?;
-    let artifact = Artifact { coords: Coords::new(), digest: content.digest, body: Content::Tree(files) };
+    let artifact = Artifact {
+        coords: Coords::new(),
+        digest: content.digest,
+        body: Content::Tree(files),
+    };
     let document: Document<Body> = Document::read(&artifact)?;
     let html = page(&document.body, &surroundings(pipeline, outcome));
     let path = folder.join("report.html");
     if fs::read(&path).ok().as_deref() != Some(html.as_bytes()) {
         write_beside(&path, html.as_bytes())?;
     }
-    Ok(Some(Report { path, answer: document.body.answer }))
+    Ok(Some(Report {
+        path,
+        answer: document.body.answer,
+    }))
 }
 
 /// The first instance with a document, its result and the output's name.
-fn document<'a>(pipeline: &Pipeline, outcome: &'a Outcome) -> Option<(InstanceId, &'a Done, &'static str)> {
+fn document<'a>(
+    pipeline: &Pipeline,
+    outcome: &'a Outcome,
+) -> Option<(InstanceId, &'a Done, &'static str)> {
     outcome.results.iter().find_map(|(&id, done)| {
         let outputs = pipeline.stage_of(id).kind.ports.outputs;
-        let port = outputs.iter().find(|port| port.artifact == ArtifactType::Document)?;
+        let port = outputs
+            .iter()
+            .find(|port| port.artifact == ArtifactType::Document)?;
         Some((id, done, port.name))
     })
 }
@@ -65,18 +84,27 @@ fn surroundings(pipeline: &Pipeline, outcome: &Outcome) -> Surroundings {
         stage: pipeline.label(id),
         kind: pipeline.stage_of(id).kind.name.to_owned(),
         key: done.key.0.short(),
-        outputs: done.outputs.iter().map(|(name, content)| (name.clone(), content.digest.short())).collect(),
+        outputs: done
+            .outputs
+            .iter()
+            .map(|(name, content)| (name.clone(), content.digest.short()))
+            .collect(),
     });
     let libraries = "candle 0.11, polars 0.55, tokenizers 0.23";
     let environment = [
         ("program", format!("vgh {}", env!("CARGO_PKG_VERSION"))),
-        ("platform", format!("{} {}", std::env::consts::ARCH, std::env::consts::OS)),
+        (
+            "platform",
+            format!("{} {}", std::env::consts::ARCH, std::env::consts::OS),
+        ),
         ("libraries", libraries.to_owned()),
     ];
     Surroundings {
         pipeline: pipeline.name.clone(),
         toml: pipeline.text.clone(),
-        environment: environment.map(|(name, value)| (name.to_owned(), value)).to_vec(),
+        environment: environment
+            .map(|(name, value)| (name.to_owned(), value))
+            .to_vec(),
         lineage: lineage.collect(),
         counts: vec![("instances".to_owned(), outcome.results.len() as u64)],
         cost: costs(pipeline, outcome),
@@ -88,15 +116,16 @@ fn costs(pipeline: &Pipeline, outcome: &Outcome) -> Vec<Cost> {
     for (&id, done) in &outcome.results {
         let stage = pipeline.stage_of(id);
         let seconds = done.duration_ms as f64 / 1000.0;
-        match costs.iter_mut().find(|cost| cost.kind == stage.kind.name) {
-            Some(cost) => {
-                cost.count += 1;
-                cost.seconds = cost.seconds.map(|sum| sum + seconds);
-            }
-            None => {
-                let phase = phase(stage);
-                costs.push(Cost { kind: stage.kind.name.to_owned(), phase, count: 1, seconds: Some(seconds) });
-            }
+        if let Some(cost) = costs.iter_mut().find(|cost| cost.kind == stage.kind.name) {
+            cost.count += 1;
+            cost.seconds = cost.seconds.map(|sum| sum + seconds);
+        } else {
+            costs.push(Cost {
+                kind: stage.kind.name.to_owned(),
+                phase: phase(stage),
+                count: 1,
+                seconds: Some(seconds),
+            });
         }
     }
     costs
@@ -104,13 +133,27 @@ fn costs(pipeline: &Pipeline, outcome: &Outcome) -> Vec<Cost> {
 
 /// What a kind is paid for, by what it takes and gives.
 fn phase(stage: &StageMeaning) -> Phase {
-    let gives = |artifact: ArtifactType| stage.kind.ports.outputs.iter().any(|port| port.artifact == artifact);
-    let makes = [ArtifactType::Checkpoint, ArtifactType::Corpus, ArtifactType::Prompts];
+    let gives = |artifact: ArtifactType| {
+        stage
+            .kind
+            .ports
+            .outputs
+            .iter()
+            .any(|port| port.artifact == artifact)
+    };
+    let makes = [
+        ArtifactType::Checkpoint,
+        ArtifactType::Corpus,
+        ArtifactType::Prompts,
+    ];
     if makes.into_iter().any(gives) {
         Phase::Ladder
     } else if gives(ArtifactType::Table("rewards")) {
         Phase::Rl
-    } else if ["signal", "headroom", "scores"].into_iter().any(|name| gives(ArtifactType::Table(name))) {
+    } else if ["signal", "headroom", "scores"]
+        .into_iter()
+        .any(|name| gives(ArtifactType::Table(name)))
+    {
         Phase::Scores
     } else {
         Phase::Analysis
@@ -124,7 +167,9 @@ pub(super) fn lines(
     report: Option<&Report>,
     published: &Published,
 ) -> Vec<String> {
-    let mut lines: Vec<String> = report.map(|report| report.answer.clone()).unwrap_or_default();
+    let mut lines: Vec<String> = report
+        .map(|report| report.answer.clone())
+        .unwrap_or_default();
     let costs = costs(pipeline, outcome);
     lines.extend(cost_sentence(&costs));
     lines.push(counts(outcome));
@@ -137,17 +182,29 @@ pub(super) fn lines(
 
 fn counts(outcome: &Outcome) -> String {
     let totals = &outcome.totals;
-    let mut text = format!("Run: {} executed, {} cached, {} failed", totals.executed, totals.cached, totals.failed);
+    let mut text = format!(
+        "Run: {} executed, {} cached, {} failed",
+        totals.executed, totals.cached, totals.failed
+    );
     if totals.skipped > 0 {
         text.push_str(&format!(", {} not run", totals.skipped));
     }
     if totals.interrupted {
         text.push_str(", interrupted");
     }
-    let slow = outcome.results.values().filter(|done| done.executed).map(|done| done.duration_ms).sum::<u64>();
+    let slow = outcome
+        .results
+        .values()
+        .filter(|done| done.executed)
+        .map(|done| done.duration_ms)
+        .sum::<u64>();
     let wall = duration((totals.wall_s * 1000.0) as u64);
     if slow > 0 {
-        text.push_str(&format!(" in {wall} ({} of stage time in {})", duration(slow), plural(totals.executed, "instance")));
+        text.push_str(&format!(
+            " in {wall} ({} of stage time in {})",
+            duration(slow),
+            plural(totals.executed, "instance")
+        ));
     } else {
         text.push_str(&format!(" in {wall}"));
     }

@@ -46,27 +46,57 @@ fn json(pipeline: &Pipeline, plan: &Plan) -> serde_json::Value {
 
 fn text(pipeline: &Pipeline, plan: &Plan) -> String {
     let mut out = String::new();
-    let name_width = pipeline.stages.iter().map(|stage| stage.name.len()).max().unwrap_or(0);
+    let name_width = pipeline
+        .stages
+        .iter()
+        .map(|stage| stage.name.len())
+        .max()
+        .unwrap_or(0);
     for stage in &pipeline.stages {
-        let of_stage: Vec<&Planned> = plan.entries.iter().filter(|entry| stage.instances.contains(&entry.id.0)).collect();
+        let of_stage: Vec<&Planned> = plan
+            .entries
+            .iter()
+            .filter(|entry| stage.instances.contains(&entry.id.0))
+            .collect();
         if of_stage.is_empty() {
             continue;
         }
-        out.push_str(&format!("{:name_width$}  {}\n", stage.name, summary(&of_stage)));
+        out.push_str(&format!(
+            "{:name_width$}  {}\n",
+            stage.name,
+            summary(&of_stage)
+        ));
     }
     for pass in &plan.passes {
-        let resumed = if pass.from > 0 { format!(", going on from {}", pass.from) } else { String::new() };
-        out.push_str(&format!("  {}: {} of {}{resumed}\n", pass.instance, plural((pass.to - pass.from) as usize, "update"), pass.to));
+        let resumed = if pass.from > 0 {
+            format!(", going on from {}", pass.from)
+        } else {
+            String::new()
+        };
+        out.push_str(&format!(
+            "  {}: {} of {}{resumed}\n",
+            pass.instance,
+            plural((pass.to - pass.from) as usize, "update"),
+            pass.to
+        ));
     }
     let (cached, run, maybe) = plan.counts();
-    let estimates = plan.entries.iter().filter(|entry| matches!(entry.state, State::Run(_)));
+    let estimates = plan
+        .entries
+        .iter()
+        .filter(|entry| matches!(entry.state, State::Run(_)));
     let known: Vec<u64> = estimates.filter_map(|entry| entry.estimate_ms).collect();
     let estimate = if known.is_empty() {
         String::new()
     } else {
-        format!(", about {} of stage time by earlier runs", duration(known.iter().sum()))
+        format!(
+            ", about {} of stage time by earlier runs",
+            duration(known.iter().sum())
+        )
     };
-    out.push_str(&format!("{run} to run, {maybe} maybe, {cached} cached{estimate}\n"));
+    out.push_str(&format!(
+        "{run} to run, {maybe} maybe, {cached} cached{estimate}\n"
+    ));
     out
 }
 
@@ -84,7 +114,10 @@ fn summary(entries: &[&Planned]) -> String {
             None => counts.push((what, 1)),
         }
     }
-    let parts: Vec<String> = counts.into_iter().map(|(what, count)| format!("{count} {what}")).collect();
+    let parts: Vec<String> = counts
+        .into_iter()
+        .map(|(what, count)| format!("{count} {what}"))
+        .collect();
     parts.join(", ")
 }
 

@@ -46,12 +46,27 @@ type Ledger = BTreeMap<String, Copy>;
 ///
 /// # Errors
 /// When a file cannot be written.
-pub(super) fn publish(pipeline: &Pipeline, outcome: &Outcome, cache: &Cache, folder: &Path) -> Result<Published> {
+pub(super) fn publish(
+    pipeline: &Pipeline,
+    outcome: &Outcome,
+    cache: &Cache,
+    folder: &Path,
+) -> Result<Published> {
     let ledger_path = folder.join(LEDGER);
-    let old: Ledger =
-        fs::read(&ledger_path).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default();
-    let mut publishing =
-        Publishing { cache, folder, old, new: Ledger::new(), published: Published { folder: folder.to_owned(), ..Published::default() } };
+    let old: Ledger = fs::read(&ledger_path)
+        .ok()
+        .and_then(|bytes| serde_json::from_slice(&bytes).ok())
+        .unwrap_or_default();
+    let mut publishing = Publishing {
+        cache,
+        folder,
+        old,
+        new: Ledger::new(),
+        published: Published {
+            folder: folder.to_owned(),
+            ..Published::default()
+        },
+    };
     for (&id, done) in &outcome.results {
         if pipeline.stage_of(id).execution.publish {
             for (output, content) in &done.outputs {
@@ -75,23 +90,51 @@ struct Publishing<'a> {
 }
 
 impl Publishing<'_> {
-    fn output(&mut self, pipeline: &Pipeline, id: InstanceId, output: &str, content: &Content) -> Result<()> {
+    fn output(
+        &mut self,
+        pipeline: &Pipeline,
+        id: InstanceId,
+        output: &str,
+        content: &Content,
+    ) -> Result<()> {
         let place = place(pipeline, id);
-        let artifact = pipeline.stage_of(id).kind.output(output).map(|port| port.artifact);
+        let artifact = pipeline
+            .stage_of(id)
+            .kind
+            .output(output)
+            .map(|port| port.artifact);
         let coords = &pipeline.instance(id).coords;
         match (content.form, artifact) {
-            (Form::File, Some(ArtifactType::Table(_))) => {
-                self.file(&format!("{place}/{output}.parquet"), content.digest, content.size, Some(coords))
-            }
-            (Form::File, Some(ArtifactType::Prompts)) => {
-                self.file(&format!("{place}/{output}.parquet"), content.digest, content.size, None)
-            }
-            (Form::File, _) => self.file(&format!("{place}/{output}"), content.digest, content.size, None),
+            (Form::File, Some(ArtifactType::Table(_))) => self.file(
+                &format!("{place}/{output}.parquet"),
+                content.digest,
+                content.size,
+                Some(coords),
+            ),
+            (Form::File, Some(ArtifactType::Prompts)) => self.file(
+                &format!("{place}/{output}.parquet"),
+                content.digest,
+                content.size,
+                None,
+            ),
+            (Form::File, _) => self.file(
+                &format!("{place}/{output}"),
+                content.digest,
+                content.size,
+                None,
+            ),
             (Form::Tree, _) => {
                 // Bytes that are gone are not wanted enough to make them again.
-                let Ok(tree) = self.cache.tree(&content.digest) else { return Ok(()) };
+                let Ok(tree) = self.cache.tree(&content.digest) else {
+                    return Ok(());
+                };
                 for (name, entry) in &tree.files {
-                    self.file(&format!("{place}/{output}/{name}"), entry.digest, entry.size, None)?;
+                    self.file(
+                        &format!("{place}/{output}/{name}"),
+                        entry.digest,
+                        entry.size,
+                        None,
+                    )?;
                 }
                 Ok(())
             }
@@ -99,13 +142,25 @@ impl Publishing<'_> {
     }
 
     /// Puts one file in place unless it lies there already.
-    fn file(&mut self, name: &str, digest: Digest, size: u64, table: Option<&Coords>) -> Result<()> {
+    fn file(
+        &mut self,
+        name: &str,
+        digest: Digest,
+        size: u64,
+        table: Option<&Coords>,
+    ) -> Result<()> {
         let path = self.folder.join(name);
-        if let Some(copy) = self.old.get(name).filter(|copy| copy.digest == digest && stands(copy, &path)) {
+        if let Some(copy) = self
+            .old
+            .get(name)
+            .filter(|copy| copy.digest == digest && stands(copy, &path))
+        {
             self.new.insert(name.to_owned(), copy.clone());
             return Ok(());
         }
-        let Ok(blob) = self.cache.verified(&digest, size) else { return Ok(()) };
+        let Ok(blob) = self.cache.verified(&digest, size) else {
+            return Ok(());
+        };
         let bytes = fs::read(&blob).with_context(|| format!("read {}", blob.display()))?;
         // A column that repeats an axis would clash with the folder's name.
         let bytes = match table {
@@ -113,8 +168,13 @@ impl Publishing<'_> {
             _ => bytes,
         };
         write_beside(&path, &bytes)?;
-        let metadata = fs::metadata(&path).with_context(|| format!("look at {}", path.display()))?;
-        let copy = Copy { digest, size: metadata.len(), modified_ns: modified_ns(&metadata) };
+        let metadata =
+            fs::metadata(&path).with_context(|| format!("look at {}", path.display()))?;
+        let copy = Copy {
+            digest,
+            size: metadata.len(),
+            modified_ns: modified_ns(&metadata),
+        };
         self.new.insert(name.to_owned(), copy);
         self.published.written += 1;
         Ok(())
@@ -129,7 +189,9 @@ impl Publishing<'_> {
                 continue;
             }
             let path = self.folder.join(name);
-            let belongs = Path::new(name).ancestors().any(|parent| places.contains(parent.to_string_lossy().as_ref()));
+            let belongs = Path::new(name)
+                .ancestors()
+                .any(|parent| places.contains(parent.to_string_lossy().as_ref()));
             if belongs && path.exists() {
                 self.new.insert(name.clone(), copy.clone());
             } else if stands(copy, &path) && is_below(name) {
@@ -157,17 +219,35 @@ fn place(pipeline: &Pipeline, id: InstanceId) -> String {
 
 /// A name as one path component: separators and control characters become `_`.
 fn safe(name: &str) -> String {
-    let clean: String = name.chars().map(|c| if c == '/' || c == '\\' || c.is_control() { '_' } else { c }).collect();
-    if matches!(clean.as_str(), "" | "." | "..") { "_".to_owned() } else { clean }
+    let clean: String = name
+        .chars()
+        .map(|c| {
+            if c == '/' || c == '\\' || c.is_control() {
+                '_'
+            } else {
+                c
+            }
+        })
+        .collect();
+    if matches!(clean.as_str(), "" | "." | "..") {
+        "_".to_owned()
+    } else {
+        clean
+    }
 }
 
 fn is_below(name: &str) -> bool {
-    Path::new(name).components().all(|component| matches!(component, Component::Normal(_)))
+    Path::new(name)
+        .components()
+        .all(|component| matches!(component, Component::Normal(_)))
 }
 
 fn stands(copy: &Copy, path: &Path) -> bool {
-    fs::symlink_metadata(path)
-        .is_ok_and(|metadata| metadata.is_file() && metadata.len() == copy.size && modified_ns(&metadata) == copy.modified_ns)
+    fs::symlink_metadata(path).is_ok_and(|metadata| {
+        metadata.is_file()
+            && metadata.len() == copy.size
+            && modified_ns(&metadata) == copy.modified_ns
+    })
 }
 
 fn modified_ns(metadata: &fs::Metadata) -> i128 {
@@ -175,7 +255,11 @@ fn modified_ns(metadata: &fs::Metadata) -> i128 {
 }
 
 fn remove_empty_parents(path: &Path, root: &Path) {
-    for parent in path.ancestors().skip(1).take_while(|parent| *parent != root) {
+    for parent in path
+        .ancestors()
+        .skip(1)
+        .take_while(|parent| *parent != root)
+    {
         if fs::remove_dir(parent).is_err() {
             return;
         }

@@ -43,7 +43,11 @@ pub(super) fn run(args: &args::Run) -> Result<Exit, Failure> {
         };
         work(args, &place, &cache, &mut index, &run_id, &mut watch)?
     };
-    let folder = args.results.clone().unwrap_or_else(|| PathBuf::from("results")).join(&place.pipeline.name);
+    let folder = args
+        .results
+        .clone()
+        .unwrap_or_else(|| PathBuf::from("results"))
+        .join(&place.pipeline.name);
     let published = results::publish(&place.pipeline, &outcome, &cache, &folder)?;
     let report = answer::write_report(&place.pipeline, &outcome, &cache, &folder)?;
     if args.json {
@@ -58,7 +62,9 @@ pub(super) fn run(args: &args::Run) -> Result<Exit, Failure> {
 
 fn exit_of(totals: &RunTotals) -> Exit {
     match totals {
-        RunTotals { interrupted: true, .. } => Exit::Interrupted,
+        RunTotals {
+            interrupted: true, ..
+        } => Exit::Interrupted,
         RunTotals { failed: 0, .. } => Exit::Done,
         RunTotals { .. } => Exit::Failed,
     }
@@ -84,8 +90,20 @@ fn work(
         threads: (cores / jobs as usize).max(1),
     });
     let stop = signals::stop_flag()?;
-    let options = Options { jobs, keep_going: args.keep_going, stop: &stop, run: run_id };
-    Ok(execute((&place.pipeline, &graph, &externals), &plan, (cache, index), &mut pool, &options, watch)?)
+    let options = Options {
+        jobs,
+        keep_going: args.keep_going,
+        stop: &stop,
+        run: run_id,
+    };
+    Ok(execute(
+        (&place.pipeline, &graph, &externals),
+        &plan,
+        (cache, index),
+        &mut pool,
+        &options,
+        watch,
+    )?)
 }
 
 fn display(args: &args::Run) -> Box<dyn Reader> {
@@ -103,7 +121,11 @@ fn display(args: &args::Run) -> Box<dyn Reader> {
 /// Sorts by time and is free of characters that file systems dislike.
 fn run_id() -> String {
     let now = jiff::Timestamp::now();
-    format!("{}-{}", now.strftime("%Y%m%dT%H%M%S%3fZ"), std::process::id())
+    format!(
+        "{}-{}",
+        now.strftime("%Y%m%dT%H%M%S%3fZ"),
+        std::process::id()
+    )
 }
 
 /// The run's own folder in the cache: what was run, and every event. Made at
@@ -118,19 +140,29 @@ struct Journal<'a> {
 
 impl<'a> Journal<'a> {
     fn new(cache: &'a Cache, id: &'a str, text: &'a str) -> Journal<'a> {
-        Journal { cache, id, text, opening: Vec::new(), events: None }
+        Journal {
+            cache,
+            id,
+            text,
+            opening: Vec::new(),
+            events: None,
+        }
     }
 
     fn begin(&self) -> anyhow::Result<BufWriter<File>> {
         let folder = self.cache.run_dir(self.id)?;
         write(&folder.join("pipeline.toml"), self.text.as_bytes())?;
         let path = folder.join("events.jsonl");
-        Ok(BufWriter::new(File::create(&path).with_context(|| format!("create {}", path.display()))?))
+        Ok(BufWriter::new(
+            File::create(&path).with_context(|| format!("create {}", path.display()))?,
+        ))
     }
 }
 
 fn write(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
-    File::create(path).and_then(|mut file| file.write_all(bytes)).with_context(|| format!("write {}", path.display()))
+    File::create(path)
+        .and_then(|mut file| file.write_all(bytes))
+        .with_context(|| format!("write {}", path.display()))
 }
 
 impl Reader for Journal<'_> {

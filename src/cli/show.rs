@@ -21,14 +21,30 @@ use crate::{
 pub(super) fn show(args: &args::Show) -> Result<Exit, Failure> {
     let place = Workplace::open(&args.place)?;
     let Some(targets) = &place.targets else {
-        let names: Vec<&str> = place.pipeline.stages.iter().map(|stage| stage.name.as_str()).collect();
-        return Err(Failure::Usage(format!("name a stage to show: {}", names.join(", "))));
+        let names: Vec<&str> = place
+            .pipeline
+            .stages
+            .iter()
+            .map(|stage| stage.name.as_str())
+            .collect();
+        return Err(Failure::Usage(format!(
+            "name a stage to show: {}",
+            names.join(", ")
+        )));
     };
     let Some((cache, index)) = place.existing_cache()? else {
-        return Err(Failure::Usage(format!("no cache at {}: run the pipeline first", place.cache_root.display())));
+        return Err(Failure::Usage(format!(
+            "no cache at {}: run the pipeline first",
+            place.cache_root.display()
+        )));
     };
     let externals = place.externals(Some(&cache))?;
-    let plan = plan(&place.pipeline, &place.graph(), &externals, Some((&cache, &index)));
+    let plan = plan(
+        &place.pipeline,
+        &place.graph(),
+        &externals,
+        Some((&cache, &index)),
+    );
     let mut printer = TablePrinter::new(if args.csv {
         TableForm::Csv
     } else if args.json {
@@ -38,13 +54,26 @@ pub(super) fn show(args: &args::Show) -> Result<Exit, Failure> {
     });
     for &id in targets {
         let label = place.pipeline.label(id);
-        let outputs = plan.entries.iter().find(|entry| entry.id == id).and_then(|entry| entry.outputs.as_ref());
+        let outputs = plan
+            .entries
+            .iter()
+            .find(|entry| entry.id == id)
+            .and_then(|entry| entry.outputs.as_ref());
         let Some(outputs) = outputs else {
-            return Err(Failure::Usage(format!("`{label}` has no result yet: `vgh run {label}` makes it")));
+            return Err(Failure::Usage(format!(
+                "`{label}` has no result yet: `vgh run {label}` makes it"
+            )));
         };
         for port in ports(&place, id, args.output.as_deref())? {
             if let Some(content) = outputs.get(port.name) {
-                print_one(&cache, &label, port, content, &mut printer, &place.pipeline.instance(id).coords)?;
+                print_one(
+                    &cache,
+                    &label,
+                    port,
+                    content,
+                    &mut printer,
+                    &place.pipeline.instance(id).coords,
+                )?;
             }
         }
     }
@@ -53,12 +82,28 @@ pub(super) fn show(args: &args::Show) -> Result<Exit, Failure> {
 }
 
 /// The outputs asked for: one by name, else all.
-fn ports(place: &Workplace, id: InstanceId, name: Option<&str>) -> Result<Vec<&'static OutputPort>, Failure> {
+fn ports(
+    place: &Workplace,
+    id: InstanceId,
+    name: Option<&str>,
+) -> Result<Vec<&'static OutputPort>, Failure> {
     let stage = place.pipeline.stage_of(id);
-    let Some(name) = name else { return Ok(stage.kind.ports.outputs.iter().collect()) };
-    let known: Vec<String> = stage.kind.ports.outputs.iter().map(|port| format!("`{}`", port.name)).collect();
+    let Some(name) = name else {
+        return Ok(stage.kind.ports.outputs.iter().collect());
+    };
+    let known: Vec<String> = stage
+        .kind
+        .ports
+        .outputs
+        .iter()
+        .map(|port| format!("`{}`", port.name))
+        .collect();
     let port = stage.kind.output(name).ok_or_else(|| {
-        Failure::Usage(format!("`{}` has no output `{name}`: it has {}", stage.name, known.join(", ")))
+        Failure::Usage(format!(
+            "`{}` has no output `{name}`: it has {}",
+            stage.name,
+            known.join(", ")
+        ))
     })?;
     Ok(vec![port])
 }
@@ -74,17 +119,30 @@ fn print_one(
     let title = format!("{label}.{}", port.name);
     match (port.artifact, content.form) {
         (ArtifactType::Table(_) | ArtifactType::Prompts, Form::File) => {
-            let path = cache.verified(&content.digest, content.size).map_err(|broken| {
-                Failure::Effect(anyhow::Error::new(broken).context(format!("read `{title}`: run the pipeline again to make it")))
-            })?;
+            let path = cache
+                .verified(&content.digest, content.size)
+                .map_err(|broken| {
+                    Failure::Effect(
+                        anyhow::Error::new(broken)
+                            .context(format!("read `{title}`: run the pipeline again to make it")),
+                    )
+                })?;
             printer.add(&title, port.name, &path, coords)?;
         }
         (_, Form::Tree) => {
-            let tree = cache.tree(&content.digest).with_context(|| format!("read `{title}`"))?;
-            let files = tree.files.iter().map(|(name, entry)| format!("{name}  {} bytes", entry.size));
+            let tree = cache
+                .tree(&content.digest)
+                .with_context(|| format!("read `{title}`"))?;
+            let files = tree
+                .files
+                .iter()
+                .map(|(name, entry)| format!("{name}  {} bytes", entry.size));
             printer.note(&title, &files.collect::<Vec<_>>().join("\n"));
         }
-        (_, Form::File) => printer.note(&title, &cache.blob_path(&content.digest).display().to_string()),
+        (_, Form::File) => printer.note(
+            &title,
+            &cache.blob_path(&content.digest).display().to_string(),
+        ),
     }
     Ok(())
 }

@@ -36,14 +36,21 @@ impl Workplace {
         let targets = if words.is_empty() {
             None
         } else {
-            let selectors: Vec<Selector> = words.iter().map(|word| Selector::parse(word)).collect::<Result<_, _>>()?;
+            let selectors: Vec<Selector> = words
+                .iter()
+                .map(|word| Selector::parse(word))
+                .collect::<Result<_, _>>()?;
             Some(pipeline.select(&selectors)?)
         };
         let cache_root = match &place.cache {
             Some(root) => root.clone(),
             None => nearest_cache()?,
         };
-        Ok(Workplace { pipeline, targets, cache_root })
+        Ok(Workplace {
+            pipeline,
+            targets,
+            cache_root,
+        })
     }
 
     pub(super) fn graph(&self) -> Graph {
@@ -52,7 +59,9 @@ impl Workplace {
 
     /// The cache if there is one; creates nothing.
     pub(super) fn existing_cache(&self) -> Result<Option<(Cache, RecordIndex)>, Failure> {
-        let Some(cache) = Cache::open_existing(&self.cache_root).map_err(Failure::Cache)? else { return Ok(None) };
+        let Some(cache) = Cache::open_existing(&self.cache_root).map_err(Failure::Cache)? else {
+            return Ok(None);
+        };
         let index = RecordIndex::load(&cache).map_err(Failure::Cache)?;
         Ok(Some((cache, index)))
     }
@@ -75,7 +84,10 @@ fn split(words: &[String]) -> (Option<&Path>, &[String]) {
 }
 
 fn looks_like_file(word: &str) -> bool {
-    Path::new(word).extension().is_some_and(|extension| extension == "toml") || word.contains('/')
+    Path::new(word)
+        .extension()
+        .is_some_and(|extension| extension == "toml")
+        || word.contains('/')
 }
 
 fn read(file: Option<&Path>) -> Result<(Source, PathBuf), Failure> {
@@ -86,7 +98,8 @@ fn read(file: Option<&Path>) -> Result<(Source, PathBuf), Failure> {
             None => return Ok((Source::file(EMBEDDED_NAME, EMBEDDED), PathBuf::from("."))),
         },
     };
-    let bytes = fs::read(&path).map_err(|error| Failure::Usage(format!("read {}: {error}", path.display())))?;
+    let bytes = fs::read(&path)
+        .map_err(|error| Failure::Usage(format!("read {}: {error}", path.display())))?;
     let folder = path.parent().map_or_else(PathBuf::new, Path::to_owned);
     Ok((decode(&path.display().to_string(), bytes)?, folder))
 }
@@ -96,16 +109,26 @@ fn default_file() -> Result<Option<PathBuf>, Failure> {
     if Path::new(DEFAULT).is_file() {
         return Ok(Some(DEFAULT.into()));
     }
-    let Ok(entries) = fs::read_dir(FOLDER) else { return Ok(None) };
+    let Ok(entries) = fs::read_dir(FOLDER) else {
+        return Ok(None);
+    };
     let paths = entries.filter_map(Result::ok).map(|entry| entry.path());
-    let mut files: Vec<PathBuf> = paths.filter(|path| path.extension().is_some_and(|ext| ext == "toml")).collect();
+    let mut files: Vec<PathBuf> = paths
+        .filter(|path| path.extension().is_some_and(|ext| ext == "toml"))
+        .collect();
     files.sort();
     match files.as_slice() {
         [] => Ok(None),
         [one] => Ok(Some(one.clone())),
         several => {
-            let names: Vec<String> = several.iter().map(|path| format!("  {}", path.display())).collect();
-            Err(Failure::Usage(format!("several pipelines here; name one of them:\n{}", names.join("\n"))))
+            let names: Vec<String> = several
+                .iter()
+                .map(|path| format!("  {}", path.display()))
+                .collect();
+            Err(Failure::Usage(format!(
+                "several pipelines here; name one of them:\n{}",
+                names.join("\n")
+            )))
         }
     }
 }
@@ -117,7 +140,10 @@ fn nearest_cache() -> Result<PathBuf, Failure> {
     let found = here.ancestors().find(|folder| ours(folder));
     let place = found.unwrap_or(&here).join("cache");
     if place.exists() && !place.is_dir() {
-        return Err(Failure::Effect(anyhow!("{} is not a folder; name another with --cache", place.display())));
+        return Err(Failure::Effect(anyhow!(
+            "{} is not a folder; name another with --cache",
+            place.display()
+        )));
     }
     Ok(place)
 }

@@ -1,7 +1,9 @@
 //! Carries a plan out: obeys the schedule, looks keys up, writes records.
 //!
-//! The only writer of records. A stage's bytes are made safe by the executor
-//! before it reports them; the record comes last.
+//! The only writer of records (`hear`). A stage's bytes are made safe by the
+//! executor before it reports them; the record comes last.
+mod hear;
+
 use std::{
     collections::BTreeMap,
     sync::atomic::{AtomicBool, Ordering},
@@ -11,7 +13,7 @@ use std::{
 use anyhow::{Context as _, Result};
 
 use crate::{
-    cache::{Cache, Committed, Content, IndexEntry, Provenance, Record, RecordIndex},
+    cache::{Cache, Content, IndexEntry, RecordIndex},
     digest::Key,
     engine::{
         event::{Event, RunTotals},
@@ -21,7 +23,7 @@ use crate::{
         key::{Manifest, Settled, mark},
         plan::{Plan, State},
         schedule::{Ask, NodeSpec, Schedule, Start},
-        task::{Report, Task, TaskInput, TaskResume, Usage},
+        task::{Task, TaskInput, TaskResume},
     },
     pipeline::{InstanceId, Pipeline, Snapshots},
 };
@@ -149,7 +151,7 @@ impl Run<'_> {
                 executor.stop();
             }
             match self.schedule.next() {
-                Some(Ask::Consider(id)) => self.consider(id)?,
+                Some(Ask::Consider(id)) => self.consider(id),
                 Some(Ask::Start(start)) => self.start(&start, executor)?,
                 None if self.schedule.running() == 0 => return Ok(()),
                 None => {
@@ -165,7 +167,7 @@ impl Run<'_> {
     }
 
     /// Finds the key of an instance whose inputs are settled, and looks it up.
-    fn consider(&mut self, id: InstanceId) -> Result<()> {
+    fn consider(&mut self, id: InstanceId) {
         let instance = self.pipeline.instance(id);
         let kind = self.pipeline.stage_of(id).kind;
         let manifest = Manifest::full(kind, instance, self.externals.of(id), |input, source| {
@@ -209,7 +211,7 @@ impl Run<'_> {
             self.schedule.hit(id);
             let (stage, instance) = self.names(id);
             (self.watch)(Event::Cached { stage, instance });
-            return Ok(());
+            return;
         }
         let mut lost: Vec<InstanceId> = Vec::new();
         for (i, input) in instance.inputs.iter().enumerate() {
@@ -225,7 +227,6 @@ impl Run<'_> {
         self.manifests.insert(id, manifest);
         self.schedule
             .miss(id, family, mark(kind, instance).unwrap_or(0), &lost);
-        Ok(())
     }
 
     /// The artifact that `source` of `input` delivers; it has settled.
@@ -303,173 +304,11 @@ impl Run<'_> {
             let sources = input.sources.iter().enumerate();
             let artifacts = sources.map(|(j, source)| TaskInput {
                 coords: source.coords.clone(),
-                content: self.content(id, i, j).clone(),
+                content: *self.content(id, i, j),
             });
             (input.port.name.to_owned(), artifacts.collect())
         });
         delivered.collect()
-    }
-
-    fn hear(&mut self, report: Report) -> Result<()> {
-        match report {
-            Report::Progress {
-                task,
-                done,
-                total,
-                note,
-            } => {
-                (self.watch)(Event::Progress {
-                    pass: task,
-                    done,
-                    total,
-                    note,
-                });
-            }
-            Report::Log { task, line } => (self.watch)(Event::Log { pass: task, line }),
-            Report::Reached {
-                task,
-                mark,
-                outputs,
-                usage,
-            } => self.commit_mark(task, mark, &outputs, &usage)?,
-            Report::Finished {
-                task,
-                outputs,
-                usage,
-            } => {
-                let last = self
-                    .passes
-                    .get(&task)
-                    .and_then(|pass| pass.by_mark.keys().last().copied());
-                self.commit_mark(task, last.unwrap_or(0), &outputs, &usage)?;
-                self.over(task, "the kind returned without reaching this mark");
-            }
-            Report::Failed { task, error } => self.over(task, &error),
-            Report::Stopped { task } => self.over(task, "stopped"),
-        }
-        Ok(())
-    }
-
-    /// Writes the records of all instances that wanted this mark.
-    fn commit_mark(
-        &mut self,
-        pass: u64,
-        mark: u64,
-        outputs: &Settled,
-        usage: &Usage,
-    ) -> Result<()> {
-        let members = self
-            .passes
-            .get_mut(&pass)
-            .and_then(|state| state.by_mark.remove(&mark));
-        for id in members.into_iter().flatten() {
-            let outputs = self.commit(id, outputs, usage)?;
-            let key = self.manifests[&id].key();
-            self.results.insert(
-                id,
-                Done {
-                    key,
-                    outputs,
-                    duration_ms: usage.duration_ms,
-                    executed: true,
-                },
-            );
-            self.totals.executed += 1;
-            self.schedule.reached(id);
-            let (stage, instance) = self.names(id);
-            (self.watch)(Event::Finished {
-                pass,
-                stage,
-                instance,
-                duration_ms: usage.duration_ms,
-            });
-        }
-        Ok(())
-    }
-
-    fn commit(&mut self, id: InstanceId, outputs: &Settled, usage: &Usage) -> Result<Settled> {
-        let stage = self.pipeline.stage_of(id);
-        let manifest = &self.manifests[&id];
-        let shape = Manifest::shape(
-            stage.kind,
-            self.pipeline.instance(id),
-            self.externals.of(id),
-        );
-        let record = Record {
-            format: crate::cache::FORMAT_VERSION,
-            key: manifest.key(),
-            family: manifest.family(stage.kind),
-            shape: shape.digest(),
-            manifest: manifest.0.clone(),
-            outputs: outputs.clone(),
-            provenance: provenance(usage),
-        };
-        let committed = self.cache.commit(&record)?;
-        let settled = match committed {
-            Committed::New | Committed::Same => outputs.clone(),
-            Committed::Differs { canonical }
-                if canonical
-                    .outputs
-                    .values()
-                    .all(|content| self.cache.has(content)) =>
-            {
-                self.warn_differs(id, "the first result stays; the other is kept beside it");
-                canonical.outputs
-            }
-            Committed::Differs { canonical } => {
-                self.cache.supersede(&record, &canonical)?;
-                self.warn_differs(
-                    id,
-                    "the first result's bytes are lost, so this one takes its place",
-                );
-                outputs.clone()
-            }
-        };
-        self.index.note(&record);
-        Ok(settled)
-    }
-
-    fn warn_differs(&mut self, id: InstanceId, then: &str) {
-        let label = self.pipeline.label(id);
-        let message =
-            format!("`{label}` gave other bytes than an earlier run with the same key: {then}");
-        (self.watch)(Event::Warning { message });
-    }
-
-    /// The pass is over; what it did not reach has failed with `error`.
-    fn over(&mut self, pass: u64, error: &str) {
-        let unfinished = self.schedule.finished(pass);
-        let Some(state) = self.passes.remove(&pass) else {
-            return;
-        };
-        let reached_all = unfinished.is_empty();
-        for id in unfinished {
-            let (stage, instance) = self.names(id);
-            if self.totals.interrupted {
-                self.totals.skipped += 1;
-                (self.watch)(Event::Skipped {
-                    stage,
-                    instance,
-                    because: "the run was stopped".into(),
-                });
-            } else {
-                self.totals.failed += 1;
-                (self.watch)(Event::Failed {
-                    pass,
-                    stage,
-                    instance,
-                    error: error.to_owned(),
-                });
-            }
-        }
-        if reached_all {
-            let duration_ms = state.begun.elapsed().as_millis() as u64;
-            (self.watch)(Event::PassFinished {
-                pass,
-                stage: state.stage,
-                duration_ms,
-            });
-        }
     }
 
     fn close(mut self) -> Outcome {
@@ -492,19 +331,5 @@ impl Run<'_> {
             totals: self.totals,
             results: self.results,
         }
-    }
-}
-
-fn provenance(usage: &Usage) -> Provenance {
-    Provenance {
-        started: usage.started.clone(),
-        duration_ms: usage.duration_ms,
-        peak_rss_bytes: usage.peak_rss_bytes,
-        host: usage.host.clone(),
-        device: usage.device.clone(),
-        instruction_set: usage.instruction_set.clone(),
-        program_version: env!("CARGO_PKG_VERSION").to_owned(),
-        attempts: 1,
-        ..Provenance::default()
     }
 }

@@ -66,7 +66,11 @@ impl Task {
             train,
             eval,
             labels: labels.into_iter().collect(),
-            pad: if (pad as usize) < config.vocab_size { pad } else { 0 },
+            pad: if (pad as usize) < config.vocab_size {
+                pad
+            } else {
+                0
+            },
         })
     }
 }
@@ -107,7 +111,10 @@ mod tests {
         let task = Task::new(&train, &[text(7, " A")], &open_tokenizer(), &open_config());
         let task = task.unwrap();
         assert_eq!(task.labels, [256, 258]);
-        assert_eq!((task.train[0].label, task.eval[0].id, task.pad), (258, 7, 261));
+        assert_eq!(
+            (task.train[0].label, task.eval[0].id, task.pad),
+            (258, 7, 261)
+        );
         assert_eq!(task.train[1].ids, task.eval[0].ids);
     }
 
@@ -117,10 +124,19 @@ mod tests {
             fault(&[text(3, " XY")], &[]),
             "prompt 3: label ` XY` is 3 tokens (Ġ, X, Y): labels must be single tokens"
         );
-        assert_eq!(fault(&[text(3, " A")], &[text(3, " B")]), "prompt 3 is there twice");
-        let empty = PromptText { text: "", ..text(5, " A") };
+        assert_eq!(
+            fault(&[text(3, " A")], &[text(3, " B")]),
+            "prompt 3 is there twice"
+        );
+        let empty = PromptText {
+            text: "",
+            ..text(5, " A")
+        };
         assert_eq!(fault(&[], &[empty]), "prompt 5: `` holds no token");
-        let config = Config { vocab_size: 100, ..open_config() };
+        let config = Config {
+            vocab_size: 100,
+            ..open_config()
+        };
         let small = Task::new(&[text(0, " A")], &[], &open_tokenizer(), &config);
         assert_eq!(
             small.unwrap_err().to_string(),

@@ -128,13 +128,7 @@ fn compare_parameters(
     compared.below(format!("{prefix} 99.9 %"), at(0.999), spread.p999);
 }
 
-fn compare_steps(
-    compared: &mut Compared,
-    at: &str,
-    update: &Update,
-    expected: &Value,
-    loss: f64,
-) {
+fn compare_steps(compared: &mut Compared, at: &str, update: &Update, expected: &Value, loss: f64) {
     let expected = expected.as_array().unwrap();
     assert_eq!(update.steps.len(), expected.len(), "{at}");
     for (i, (step, expected)) in update.steps.iter().zip(expected).enumerate() {
@@ -219,7 +213,12 @@ fn ten_updates(run: &str, compared_at_least: usize) {
         let at = format!("{run}.{}", u + 1);
         compare_steps(&mut compared, &at, update, &log["epochs"], 1e-5);
         let sampled = update.rewards.iter().sum::<f64>() / update.rewards.len() as f64;
-        compared.near(format!("{at}.mean_reward"), sampled, &log["mean_reward_sampled"], 1e-12);
+        compared.near(
+            format!("{at}.mean_reward"),
+            sampled,
+            &log["mean_reward_sampled"],
+            1e-12,
+        );
         if [0, 2, 9].contains(&u) {
             let reward = trainer.expected_reward().unwrap();
             compared.near(format!("{at}.R_after"), reward, &log["R_after"], 5e-4);
@@ -246,31 +245,50 @@ fn the_clipped_run_with_groups_without_variance() {
     let gold = tensors("extra.safetensors");
     let mut compared = Compared::default();
     let start = open_model();
-    let trainer = replay(&expected["hyper"], &gold["grpo.actions"], |u, update, trainer| {
-        let log = &expected["log"][u];
-        let at = format!("clipped.{}", u + 1);
-        compare_steps(&mut compared, &at, update, &log["steps"], 2e-5);
-        let reward = trainer.expected_reward().unwrap();
-        compared.near(format!("{at}.reward_after"), reward, &log["reward_after"], 2e-5);
-        let p_y = trainer.label_probabilities().unwrap();
-        for (i, (p, expected)) in (p_y.iter().zip(log["p_y_after"].as_array().unwrap())).enumerate() {
-            compared.near(format!("{at}.p_y[{i}]"), *p, expected, 1e-4);
-        }
-        let zero = update.zero_variance_groups as f64;
-        compared.near(format!("{at}.zero_variance"), zero, &log["zero_variance_groups"], 1e-12);
-        for (name, got) in [
-            ("grpo.advantages", &update.advantages),
-            ("grpo.old_logp", &update.log_prob_old),
-        ] {
-            let expected = gold[name].get(u).unwrap().flatten_all().unwrap();
-            let expected: Vec<f32> = expected.to_vec1().unwrap();
-            for (i, (a, b)) in got.iter().zip(expected).enumerate() {
-                compared.below(format!("{at}.{name}[{i}]"), (a - f64::from(b)).abs(), 1e-4);
+    let trainer = replay(
+        &expected["hyper"],
+        &gold["grpo.actions"],
+        |u, update, trainer| {
+            let log = &expected["log"][u];
+            let at = format!("clipped.{}", u + 1);
+            compare_steps(&mut compared, &at, update, &log["steps"], 2e-5);
+            let reward = trainer.expected_reward().unwrap();
+            compared.near(
+                format!("{at}.reward_after"),
+                reward,
+                &log["reward_after"],
+                2e-5,
+            );
+            let p_y = trainer.label_probabilities().unwrap();
+            for (i, (p, expected)) in
+                (p_y.iter().zip(log["p_y_after"].as_array().unwrap())).enumerate()
+            {
+                compared.near(format!("{at}.p_y[{i}]"), *p, expected, 1e-4);
             }
-        }
-    });
+            let zero = update.zero_variance_groups as f64;
+            compared.near(
+                format!("{at}.zero_variance"),
+                zero,
+                &log["zero_variance_groups"],
+                1e-12,
+            );
+            for (name, got) in [
+                ("grpo.advantages", &update.advantages),
+                ("grpo.old_logp", &update.log_prob_old),
+            ] {
+                let expected = gold[name].get(u).unwrap().flatten_all().unwrap();
+                let expected: Vec<f32> = expected.to_vec1().unwrap();
+                for (i, (a, b)) in got.iter().zip(expected).enumerate() {
+                    compared.below(format!("{at}.{name}[{i}]"), (a - f64::from(b)).abs(), 1e-4);
+                }
+            }
+        },
+    );
     for (name, expected) in expected["delta_l2"].as_object().unwrap() {
-        let (from, to) = (&start.parameters()[name], &trainer.model().parameters()[name]);
+        let (from, to) = (
+            &start.parameters()[name],
+            &trainer.model().parameters()[name],
+        );
         let delta = (to.as_tensor() - from.as_tensor()).unwrap().detach();
         let norm = delta.sqr().unwrap().sum_all().unwrap().sqrt().unwrap();
         let norm = f64::from(norm.to_scalar::<f32>().unwrap());
@@ -308,10 +326,17 @@ fn the_loss_of_trl_over_all_tokens() {
             epsilon_high: high,
             beta,
         };
-        let got = objective.evaluate(&new, &old, &reference, &per_token).unwrap();
+        let got = objective
+            .evaluate(&new, &old, &reference, &per_token)
+            .unwrap();
         // inputs are stored in f32
         compared.near(name.clone(), got.loss, &expected[&name], 1e-6);
-        for (i, (a, b)) in (got.coefficients.iter().zip(kept(&format!("loss.grad.{name}")))).enumerate() {
+        for (i, (a, b)) in (got
+            .coefficients
+            .iter()
+            .zip(kept(&format!("loss.grad.{name}"))))
+        .enumerate()
+        {
             compared.below(format!("grad {name}[{i}]"), (a - b).abs(), 1e-7);
         }
     }

@@ -59,7 +59,10 @@ fn groups_without_variance_move_nothing_in_the_first_step() {
     let wrong = vec![0; 3 * 6];
     let update = trainer.replay(&[4, 0, 9], &wrong).unwrap();
     assert_eq!(update.zero_variance_groups, 3);
-    assert_eq!((update.steps[0].grad_norm, update.steps[0].k3_mean), (0.0, 0.0));
+    assert_eq!(
+        (update.steps[0].grad_norm, update.steps[0].k3_mean),
+        (0.0, 0.0)
+    );
     assert_eq!(weights(trainer.model()), before);
     assert_eq!(trainer.updates(), 1);
 }
@@ -88,14 +91,8 @@ fn a_saved_state_goes_on_bit_for_bit() {
             straight.update().unwrap();
         }
         straight.save(folder.path()).unwrap();
-        let mut resumed = Trainer::load(
-            folder.path(),
-            &Device::Cpu,
-            dtype,
-            open_task(),
-            options(),
-        )
-        .unwrap();
+        let mut resumed =
+            Trainer::load(folder.path(), &Device::Cpu, dtype, open_task(), options()).unwrap();
         assert_eq!(resumed.updates(), 2);
         for _ in 0..2 {
             assert_eq!(straight.update().unwrap(), resumed.update().unwrap());
@@ -169,7 +166,10 @@ fn rewards_rise() {
 fn evaluation_does_not_depend_on_company() {
     let (model, task) = (open_model().without_gradients().unwrap(), open_task());
     let together = label_probabilities(&model, &task.eval, task.pad).unwrap();
-    assert_eq!(together, label_probabilities(&model, &task.eval, task.pad).unwrap());
+    assert_eq!(
+        together,
+        label_probabilities(&model, &task.eval, task.pad).unwrap()
+    );
     for (prompt, p_y) in task.eval.iter().zip(&together) {
         let alone = label_probabilities(&model, std::slice::from_ref(prompt), task.pad).unwrap();
         assert!((alone[0] - p_y).abs() < 3e-6 * p_y, "{alone:?} {p_y}");
@@ -210,11 +210,14 @@ fn parameter_gradients_are_those_of_the_plain_formulation() {
     let logits = || answer_logits(&model, &batch, 1.5).unwrap();
     let new = log_prob(&logits(), &tokens).unwrap();
     let host: Vec<f64> = new.flatten_all().unwrap().to_vec1().unwrap();
-    let near = |noise: Vec<f64>| -> Vec<f64> { host.iter().zip(noise).map(|(a, b)| a + b).collect() };
+    let near =
+        |noise: Vec<f64>| -> Vec<f64> { host.iter().zip(noise).map(|(a, b)| a + b).collect() };
     let (old, reference, advantages) = (near(draw(0.3)), near(draw(0.3)), draw(1.0));
 
     let objective = options().objective;
-    let evaluated = objective.evaluate(&host, &old, &reference, &advantages).unwrap();
+    let evaluated = objective
+        .evaluate(&host, &old, &reference, &advantages)
+        .unwrap();
     let linear = linear_loss(&new, &evaluated.coefficients).unwrap();
     let got = Gradients::of(&linear, model.parameters()).unwrap();
 
@@ -226,7 +229,9 @@ fn parameter_gradients_are_those_of_the_plain_formulation() {
     let surrogate = (rho * advantages).unwrap().minimum(&clipped).unwrap();
     let d = (tensor(reference) - &plain).unwrap();
     let k3 = ((d.exp().unwrap() - d).unwrap() - 1.0).unwrap();
-    let loss = (((k3 * 0.04).unwrap() - surrogate).unwrap()).mean_all().unwrap();
+    let loss = (((k3 * 0.04).unwrap() - surrogate).unwrap())
+        .mean_all()
+        .unwrap();
     let value: f64 = loss.to_scalar().unwrap();
     assert!((value - evaluated.loss).abs() < 1e-12, "{value}");
     let expected = Gradients::of(&loss, model.parameters()).unwrap();

@@ -175,9 +175,7 @@ impl Trainer {
         );
         let (count, total) = (self.options.prompts_per_update, self.task.train.len());
         let chosen = choose_prompts(seed, update, count, total)?;
-        self.learn(&chosen, |ids, p| {
-            Ok(draw_actions(seed, update, ids, n, p))
-        })
+        self.learn(&chosen, |ids, p| Ok(draw_actions(seed, update, ids, n, p)))
     }
 
     /// Learns from recorded actions [P, n] of train prompts (by place).
@@ -262,7 +260,8 @@ impl Trainer {
         let rate = self.options.learning_rate;
         self.optimizer.step(parameters, &gradients, rate, scale)?;
         if self.master.is_some() {
-            self.policy.restore(&converted(parameters, self.policy.dtype())?)?;
+            self.policy
+                .restore(&converted(parameters, self.policy.dtype())?)?;
         }
         Ok(Step {
             loss: now.loss,
@@ -301,7 +300,11 @@ impl Trainer {
                 rows[place] = next;
                 next += 1;
             }
-            parts.push(answer_logits(&self.reader, &batch, self.options.temperature)?);
+            parts.push(answer_logits(
+                &self.reader,
+                &batch,
+                self.options.temperature,
+            )?);
         }
         let rows = Tensor::from_vec(rows, prompts.len(), self.policy.device())?;
         Ok(Tensor::cat(&parts, 0)?.index_select(&rows, 0)?.detach())

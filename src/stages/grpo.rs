@@ -112,8 +112,16 @@ impl Stage for Grpo {
     const ABOUT: &'static str = "what GRPO gains from a checkpoint, by number of updates";
     const PORTS: Ports = Ports {
         inputs: &[
-            InputPort::one("checkpoint", ArtifactType::Checkpoint, "where RL starts, and the reference"),
-            InputPort::one("prompts", ArtifactType::Prompts, "drawn from `train`, judged on `eval`"),
+            InputPort::one(
+                "checkpoint",
+                ArtifactType::Checkpoint,
+                "where RL starts, and the reference",
+            ),
+            InputPort::one(
+                "prompts",
+                ArtifactType::Prompts,
+                "drawn from `train`, judged on `eval`",
+            ),
         ],
         outputs: &[
             OutputPort::new(
@@ -142,14 +150,27 @@ impl Stage for Grpo {
         let least = if alone { 1 } else { 2 };
         whole("updates", self.updates, 1, 1_000_000)?;
         whole("num_generations", self.num_generations as u64, least, 4096)?;
-        whole("prompts_per_update", self.prompts_per_update as u64, 1, 1 << 20)?;
+        whole(
+            "prompts_per_update",
+            self.prompts_per_update as u64,
+            1,
+            1 << 20,
+        )?;
         whole("num_iterations", self.num_iterations as u64, 1, 1024)?;
         let real = |param, value: f64, fits: bool, range: &str| match value.is_finite() && fits {
             true => Ok(()),
-            false => Err(Refusal::new(param, format!("`{param}` is {value}; allowed: {range}"))),
+            false => Err(Refusal::new(
+                param,
+                format!("`{param}` is {value}; allowed: {range}"),
+            )),
         };
         let (epsilon, rate, temperature) = (self.epsilon, self.learning_rate, self.temperature);
-        real("epsilon", epsilon, epsilon > 0.0 && epsilon < 1.0, "above 0, below 1")?;
+        real(
+            "epsilon",
+            epsilon,
+            epsilon > 0.0 && epsilon < 1.0,
+            "above 0, below 1",
+        )?;
         real("learning_rate", rate, rate > 0.0, "above 0")?;
         real("temperature", temperature, temperature > 0.0, "above 0")?;
         for (param, value) in [
@@ -210,7 +231,8 @@ impl Run {
         let device = grpo.device.open()?;
         let dtype = grpo.dtype.dtype();
         if let Some(resume) = context.resume() {
-            let text = std::fs::read_to_string(checkpoint.config()?).context("read `config.json`")?;
+            let text =
+                std::fs::read_to_string(checkpoint.config()?).context("read `config.json`")?;
             let task = task(prompts, tokenizer, &lm::Config::parse(&text)?)?;
             let trainer = Trainer::load(&resume.folder, &device, dtype, task, grpo.options())?;
             let history = History::load(&resume.folder)?;
@@ -252,7 +274,12 @@ impl Run {
     }
 
     /// The tables of everything so far.
-    fn outputs(&self, grpo: &Grpo, checkpoint: &Checkpoint, tokenizer: &Tokenizer) -> Result<Outputs> {
+    fn outputs(
+        &self,
+        grpo: &Grpo,
+        checkpoint: &Checkpoint,
+        tokenizer: &Tokenizer,
+    ) -> Result<Outputs> {
         let updates = self.history.updates.len() as u64;
         let (r_before, r_after) = (self.history.r_before, self.trainer.expected_reward()?);
         let rewards = RewardRow {
@@ -268,7 +295,10 @@ impl Run {
         let mut rollouts = self.history.rollouts(grpo.num_generations, tokenizer)?;
         let rollouts = encode(&mut rollouts, &ROLLOUTS)?;
         Ok(Outputs::new()
-            .with("rewards", Produced::Bytes(encode_rows(&[rewards], &REWARDS)?))
+            .with(
+                "rewards",
+                Produced::Bytes(encode_rows(&[rewards], &REWARDS)?),
+            )
             .with("training-log", Produced::Bytes(log))
             .with("rollouts", Produced::Bytes(rollouts)))
     }
@@ -320,5 +350,10 @@ fn task(prompts: &Prompts, tokenizer: &Tokenizer, config: &lm::Config) -> Result
             })
             .collect()
     };
-    Task::new(&texts(Split::Train)?, &texts(Split::Eval)?, tokenizer, config)
+    Task::new(
+        &texts(Split::Train)?,
+        &texts(Split::Eval)?,
+        tokenizer,
+        config,
+    )
 }

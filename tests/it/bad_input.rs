@@ -13,11 +13,15 @@ const FIXTURE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/open"
 fn model(project: &Project) {
     fs::create_dir(project.file("model")).unwrap();
     for name in ["config.json", "tokenizer.json", "model.safetensors"] {
-        fs::copy(format!("{FIXTURE}/{name}"), project.file("model").join(name)).unwrap();
+        fs::copy(
+            format!("{FIXTURE}/{name}"),
+            project.file("model").join(name),
+        )
+        .unwrap();
     }
     project.write(
         "mini.toml",
-        "[pipeline]\nformat = 1\nname = \"mini\"\n[stages.model]\nkind = \"local-checkpoint\"\npath = \"model\"\nstep = 1\n\
+        "[pipeline]\nformat = 1\nname = \"mini\"\n[stages.model]\nkind = \"local-checkpoint\"\npath = \"model\"\nstep = 1\ntokens = 16\n\
          [stages.prompts]\nkind = \"jsonl-prompts\"\npath = \"prompts.jsonl\"\n\
          [stages.headroom]\nkind = \"headroom\"\ninputs = { checkpoint = \"model\", prompts = \"prompts\" }\n",
     );
@@ -25,8 +29,13 @@ fn model(project: &Project) {
 }
 
 fn prompts(project: &Project, label: &str) {
-    let line = |split: &str, text: &str| format!("{{\"text\": \"{text}\", \"label\": \"{label}\", \"split\": \"{split}\"}}\n");
-    project.write("prompts.jsonl", [line("train", "x y"), line("eval", "y x")].concat());
+    let line = |split: &str, text: &str| {
+        format!("{{\"text\": \"{text}\", \"label\": \"{label}\", \"split\": \"{split}\"}}\n")
+    };
+    project.write(
+        "prompts.jsonl",
+        [line("train", "x y"), line("eval", "y x")].concat(),
+    );
 }
 
 /// The one failure of a run, without the temporary folder's name.
@@ -56,7 +65,11 @@ fn a_good_folder_is_taken() {
     let project = Project::empty();
     model(&project);
     let ran = project.run(&[]);
-    assert_eq!((ran.code, ran.totals["executed"].as_u64()), (Some(0), Some(3)), "{ran:?}");
+    assert_eq!(
+        (ran.code, ran.totals["executed"].as_u64()),
+        (Some(0), Some(3)),
+        "{ran:?}"
+    );
 }
 
 #[test]
@@ -79,7 +92,9 @@ fn a_truncated_file_is_named() {
 fn a_header_that_lies_is_refused() {
     let project = Project::empty();
     model(&project);
-    spoil_weights(&project, |bytes| bytes[..8].copy_from_slice(&(1u64 << 63).to_le_bytes()));
+    spoil_weights(&project, |bytes| {
+        bytes[..8].copy_from_slice(&(1u64 << 63).to_le_bytes())
+    });
     insta::assert_snapshot!(failure(&project, &["model"]), @"");
 }
 
@@ -128,7 +143,10 @@ fn a_correlation_needs_three_checkpoints() {
 #[test]
 fn an_imported_table_that_misses_a_column_is_refused() {
     let project = Project::empty();
-    project.write("rewards.csv", "step,learning_rate,rl_seed,updates,r_before,r_after\n25,1e-4,0,10,0.1,0.2\n");
+    project.write(
+        "rewards.csv",
+        "step,learning_rate,rl_seed,updates,r_before,r_after\n25,1e-4,0,10,0.1,0.2\n",
+    );
     project.write(
         "mini.toml",
         "[pipeline]\nformat = 1\nname = \"mini\"\n[stages.rewards]\nkind = \"table\"\nschema = \"rewards\"\npath = \"rewards.csv\"\n",
@@ -150,12 +168,20 @@ fn steps_beyond_the_schedule_are_refused_before_anything_runs() {
 fn a_cache_of_another_format_is_left_alone() {
     let project = Project::mini();
     project.write("cache/format", "7\n");
-    project.write("cache/CACHEDIR.TAG", "Signature: 8a477f597d28d172789f06886806bc55\n");
+    project.write(
+        "cache/CACHEDIR.TAG",
+        "Signature: 8a477f597d28d172789f06886806bc55\n",
+    );
     let output = project.vgh(&["run", "mini.toml"]);
     assert_eq!(output.status.code(), Some(4));
-    let text = String::from_utf8(output.stderr).unwrap().replace(&project.path().display().to_string(), "PROJECT");
+    let text = String::from_utf8(output.stderr)
+        .unwrap()
+        .replace(&project.path().display().to_string(), "PROJECT");
     insta::assert_snapshot!(text, @"");
-    assert_eq!(fs::read_to_string(project.file("cache/format")).unwrap(), "7\n");
+    assert_eq!(
+        fs::read_to_string(project.file("cache/format")).unwrap(),
+        "7\n"
+    );
 }
 
 #[test]

@@ -45,7 +45,10 @@ fn none(ran: &Ran) {
 fn a_second_run_does_nothing() {
     let space = Space::new();
     let first = space.run(BASE);
-    assert_eq!(first.executed, ["a", "all", "b", "c@i=1", "c@i=2", "d@i=1", "d@i=2"]);
+    assert_eq!(
+        first.executed,
+        ["a", "all", "b", "c@i=1", "c@i=2", "d@i=1", "d@i=2"]
+    );
     assert_eq!(first.texts["all"], ": 0.0002\ni=1: 2\ni=2: 4");
     let second = space.run(BASE);
     none(&second);
@@ -63,25 +66,43 @@ fn spelling_and_order_rerun_nothing() {
         ("1e-4", "1.0e-4"),
         ("i = [1, 2]", "i = [2, 1]"),
         ("i = [1, 2]", "i = [\n  1,\n  2,\n]"),
-        ("kind = \"number\"\nvalue = 1e-4", "value = 1e-4\nkind = 'number'"),
-        ("kind = \"double\"\ninputs", "kind = \"double\"\nresources = { cpu = 2 }\ninputs"),
+        (
+            "kind = \"number\"\nvalue = 1e-4",
+            "value = 1e-4\nkind = 'number'",
+        ),
+        (
+            "kind = \"double\"\ninputs",
+            "kind = \"double\"\nresources = { cpu = 2 }\ninputs",
+        ),
     ] {
         let edited = BASE.replacen(from, to, 1);
         assert_ne!(edited, BASE);
         none(&space.run(&edited));
     }
     // A renamed stage.
-    none(&space.run(&BASE.replace("stages.b]", "stages.twice]").replace("\"b\"]", "\"twice\"]")));
+    none(
+        &space.run(
+            &BASE
+                .replace("stages.b]", "stages.twice]")
+                .replace("\"b\"]", "\"twice\"]"),
+        ),
+    );
 }
 
 #[test]
 fn an_edit_reruns_what_it_touches() {
     let space = Space::new();
     space.run(BASE);
-    assert_eq!(space.run(&BASE.replace("1e-4", "2e-4")).executed, ["a", "all", "b"]);
+    assert_eq!(
+        space.run(&BASE.replace("1e-4", "2e-4")).executed,
+        ["a", "all", "b"]
+    );
     // Back again: everything is still known.
     none(&space.run(BASE));
-    assert_eq!(space.run(&BASE.replace("[1, 2]", "[1, 2, 3]")).executed, ["all", "c@i=3", "d@i=3"]);
+    assert_eq!(
+        space.run(&BASE.replace("[1, 2]", "[1, 2, 3]")).executed,
+        ["all", "c@i=3", "d@i=3"]
+    );
     assert_eq!(space.run(&BASE.replace("[1, 2]", "[2]")).executed, ["all"]);
 }
 
@@ -109,7 +130,10 @@ fn a_missing_external_is_named() {
     let mut stat = vgh::cache::StatIndex::in_memory();
     let error = vgh::engine::Externals::digest(&pipeline, &mut stat).unwrap_err();
     let text = format!("{error:#}").replace(&space.path().display().to_string(), "FOLDER");
-    assert!(text.starts_with("`path` of stage `a`: read FOLDER/gone.txt: "), "{text}");
+    assert!(
+        text.starts_with("`path` of stage `a`: read FOLDER/gone.txt: "),
+        "{text}"
+    );
 }
 
 fn counting(axis: &str) -> String {
@@ -172,7 +196,10 @@ fn a_corrupt_blob_is_never_consumed() {
     let digest = vgh::digest::Digest::of(b"3");
     let path = space.cache().blob_path(&digest);
     let mut permissions = fs::metadata(&path).unwrap().permissions();
-    #[expect(clippy::permissions_set_readonly_false, reason = "the test spoils a blob on purpose")]
+    #[expect(
+        clippy::permissions_set_readonly_false,
+        reason = "the test spoils a blob on purpose"
+    )]
     permissions.set_readonly(false);
     fs::set_permissions(&path, permissions).unwrap();
     fs::write(&path, "4").unwrap();
@@ -194,14 +221,24 @@ fn a_failure_names_the_stage_and_spares_the_others_when_told() {
     assert_eq!(ran.failures, ["bad: told to fail"]);
     assert_eq!(ran.executed, ["a", "good"]);
     assert_eq!((ran.totals.failed, ran.totals.skipped), (1, 1));
-    let ran = space.run_selected(&text.replace("\"fail\"", "\"fail\"\npanic = true"), &[], true);
-    assert_eq!(ran.failures, ["bad: the stage panicked, which is a fault of vgh: told to panic"]);
+    let ran = space.run_selected(
+        &text.replace("\"fail\"", "\"fail\"\npanic = true"),
+        &[],
+        true,
+    );
+    assert_eq!(
+        ran.failures,
+        ["bad: the stage panicked, which is a fault of vgh: told to panic"]
+    );
 }
 
 #[test]
 fn selectors_run_what_they_name_and_what_that_needs() {
     let space = Space::new();
-    assert_eq!(space.run_selected(BASE, &["d@i=2"], false).executed, ["c@i=2", "d@i=2"]);
+    assert_eq!(
+        space.run_selected(BASE, &["d@i=2"], false).executed,
+        ["c@i=2", "d@i=2"]
+    );
     assert_eq!(space.run_selected(BASE, &["b"], false).executed, ["a", "b"]);
     assert_eq!(space.run(BASE).executed, ["all", "c@i=1", "d@i=1"]);
 }
@@ -209,7 +246,8 @@ fn selectors_run_what_they_name_and_what_that_needs() {
 #[test]
 fn two_stages_with_one_key_execute_once() {
     let space = Space::new();
-    let text = "[stages.a]\nkind = \"number\"\nvalue = 5\n[stages.b]\nkind = \"number\"\nvalue = 5.0\n";
+    let text =
+        "[stages.a]\nkind = \"number\"\nvalue = 5\n[stages.b]\nkind = \"number\"\nvalue = 5.0\n";
     let ran = space.run(text);
     assert_eq!(ran.texts["a"], ran.texts["b"]);
     let records = space.cache().records().unwrap().count();

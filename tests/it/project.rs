@@ -18,7 +18,9 @@ pub(crate) struct Project {
 impl Project {
     /// An empty folder.
     pub(crate) fn empty() -> Project {
-        Project { folder: tempfile::tempdir().unwrap() }
+        Project {
+            folder: tempfile::tempdir().unwrap(),
+        }
     }
 
     /// A folder with the small pipeline as `mini.toml`.
@@ -51,7 +53,11 @@ impl Project {
 
     pub(crate) fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_vgh"));
-        command.args(args).current_dir(self.path()).env_remove("VGH_CACHE").stdin(Stdio::null());
+        command
+            .args(args)
+            .current_dir(self.path())
+            .env_remove("VGH_CACHE")
+            .stdin(Stdio::null());
         command
     }
 
@@ -74,7 +80,10 @@ impl Project {
     /// Key to the digests of its outputs, of everything in the cache.
     pub(crate) fn digests(&self) -> BTreeMap<String, Vec<String>> {
         let outputs = |record: vgh::cache::Record| {
-            let digests = record.outputs.values().map(|content| content.digest.to_string());
+            let digests = record
+                .outputs
+                .values()
+                .map(|content| content.digest.to_string());
             (record.key.to_string(), digests.collect())
         };
         self.cache().records().unwrap().map(outputs).collect()
@@ -96,7 +105,10 @@ pub(crate) struct Ran {
 impl Ran {
     fn of(output: &Output) -> Ran {
         let text = String::from_utf8_lossy(&output.stdout);
-        let events: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let events: Vec<Value> = text
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect();
         let mut ran = Ran {
             code: output.status.code(),
             executed: BTreeMap::new(),
@@ -109,10 +121,17 @@ impl Ran {
             let text = |name: &str| event[name].as_str().unwrap_or_default().to_owned();
             match event["event"].as_str() {
                 Some("finished") => *ran.executed.entry(text("stage")).or_default() += 1,
-                Some("failed") => ran.failures.push(format!("{}: {}", text("instance"), text("error"))),
+                Some("failed") => {
+                    ran.failures
+                        .push(format!("{}: {}", text("instance"), text("error")))
+                }
                 Some("started") => {
                     if let Some(last) = event["marks"].as_array().and_then(|marks| marks.last()) {
-                        ran.passes.push((text("stage"), event["resumed_at"].as_u64(), last.as_u64().unwrap()));
+                        ran.passes.push((
+                            text("stage"),
+                            event["resumed_at"].as_u64(),
+                            last.as_u64().unwrap(),
+                        ));
                     }
                 }
                 _ => {}

@@ -11,13 +11,20 @@ const LOGITS: f64 = 2e-5;
 
 fn python(args: &[&str]) -> String {
     let output = Command::new("python3").args(args).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     String::from_utf8(output.stdout).unwrap()
 }
 
 #[test]
 fn a_pretrained_checkpoint_loads_in_transformers_with_equal_logits() {
-    if !python_with("a_pretrained_checkpoint_loads_in_transformers", &["torch", "transformers"]) {
+    if !python_with(
+        "a_pretrained_checkpoint_loads_in_transformers",
+        &["torch", "transformers"],
+    ) {
         return;
     }
     let project = Project::mini();
@@ -26,16 +33,29 @@ fn a_pretrained_checkpoint_loads_in_transformers_with_equal_logits() {
     let csv = project.vgh(&["show", "mini.toml", "prompts", "--json"]);
     let prompts: serde_json::Value = serde_json::from_slice(&csv.stdout).unwrap();
     let text = prompts[0]["text"].as_str().unwrap();
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/transformers_logits.py");
-    let theirs: serde_json::Value = serde_json::from_str(&python(&[script, folder.to_str().unwrap(), text])).unwrap();
+    let script = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/tests/it/transformers_logits.py"
+    );
+    let theirs: serde_json::Value =
+        serde_json::from_str(&python(&[script, folder.to_str().unwrap(), text])).unwrap();
 
     let files = Files::of_folder(&folder).unwrap();
-    let ids = vgh::lm::Tokenizer::load(&files).unwrap().encode(text).unwrap();
+    let ids = vgh::lm::Tokenizer::load(&files)
+        .unwrap()
+        .encode(text)
+        .unwrap();
     assert_eq!(serde_json::json!(ids), theirs["ids"]);
     let model = Model::load(&files, &Device::Cpu, DType::F32).unwrap();
     let batch = Batch::new(&[ids], 0, &Device::Cpu).unwrap();
     let forward = model.forward(&batch, &Observe::default()).unwrap();
-    let ours = model.head(&forward.post).unwrap().squeeze(0).unwrap().to_vec2::<f32>().unwrap();
+    let ours = model
+        .head(&forward.post)
+        .unwrap()
+        .squeeze(0)
+        .unwrap()
+        .to_vec2::<f32>()
+        .unwrap();
     let mut worst = 0.0_f64;
     for (ours, theirs) in ours.iter().zip(theirs["logits"].as_array().unwrap()) {
         for (ours, theirs) in ours.iter().zip(theirs.as_array().unwrap()) {

@@ -8,10 +8,17 @@ use std::{
 /// standard error, past the capture of the test harness: CI counts those lines.
 pub(crate) fn python_with(test: &str, modules: &[&str]) -> bool {
     let imports = format!("import {}", modules.join(", "));
-    let status = Command::new("python3").args(["-c", &imports]).stdout(Stdio::null()).stderr(Stdio::null()).status();
+    let status = Command::new("python3")
+        .args(["-c", &imports])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status();
     let found = status.is_ok_and(|status| status.success());
     if !found {
-        let line = format!("SKIPPED {test}: needs python3 with {}\n", modules.join(", "));
+        let line = format!(
+            "SKIPPED {test}: needs python3 with {}\n",
+            modules.join(", ")
+        );
         std::io::stderr().write_all(line.as_bytes()).unwrap();
     }
     found

@@ -9,7 +9,9 @@ use std::{
 use vgh::{
     cache::{Cache, RecordIndex, StatIndex},
     diagnostic::Source,
-    engine::{Event, Externals, Graph, Options, Plan, RunTotals, State, execute, executor::Inline, plan},
+    engine::{
+        Event, Externals, Graph, Options, Plan, RunTotals, State, execute, executor::Inline, plan,
+    },
     pipeline::{Pipeline, Selector, load},
 };
 
@@ -36,7 +38,9 @@ pub(crate) struct Ran {
 
 impl Space {
     pub(crate) fn new() -> Space {
-        Space { folder: tempfile::tempdir().unwrap() }
+        Space {
+            folder: tempfile::tempdir().unwrap(),
+        }
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -54,8 +58,13 @@ impl Space {
     /// `stages` without the `[pipeline]` table.
     pub(crate) fn pipeline(&self, stages: &str) -> Pipeline {
         let text = format!("[pipeline]\nformat = 1\nname = \"toy\"\n{stages}");
-        load(Source::file("toy.toml", text), PathBuf::from(self.path()), KINDS, &[])
-            .unwrap_or_else(|faults| panic!("{faults}"))
+        load(
+            Source::file("toy.toml", text),
+            PathBuf::from(self.path()),
+            KINDS,
+            &[],
+        )
+        .unwrap_or_else(|faults| panic!("{faults}"))
     }
 
     pub(crate) fn run(&self, stages: &str) -> Ran {
@@ -69,11 +78,18 @@ impl Space {
         let mut stat = StatIndex::load(&cache);
         let externals = Externals::digest(&pipeline, &mut stat).unwrap();
         stat.save().unwrap();
-        let selectors: Vec<Selector> = selectors.iter().map(|text| Selector::parse(text).unwrap()).collect();
+        let selectors: Vec<Selector> = selectors
+            .iter()
+            .map(|text| Selector::parse(text).unwrap())
+            .collect();
         let targets = (!selectors.is_empty()).then(|| pipeline.select(&selectors).unwrap());
         let graph = Graph::build(&pipeline, targets.as_deref());
         let plan = plan(&pipeline, &graph, &externals, Some((&cache, &index)));
-        let planned = plan.entries.iter().map(|entry| (pipeline.label(entry.id), entry.state.clone())).collect();
+        let planned = plan
+            .entries
+            .iter()
+            .map(|entry| (pipeline.label(entry.id), entry.state.clone()))
+            .collect();
         let mut ran = Ran {
             executed: Vec::new(),
             planned,
@@ -85,21 +101,36 @@ impl Space {
         let outcome = {
             let mut watch = |event: Event| match event {
                 Event::Finished { instance, .. } => ran.executed.push(instance),
-                Event::Failed { instance, error, .. } => ran.failures.push(format!("{instance}: {error}")),
+                Event::Failed {
+                    instance, error, ..
+                } => ran.failures.push(format!("{instance}: {error}")),
                 Event::Warning { message } => ran.warnings.push(message),
                 _ => {}
             };
             let stop = AtomicBool::new(false);
-            let options = Options { jobs: 2, keep_going, stop: &stop, run: "test" };
+            let options = Options {
+                jobs: 2,
+                keep_going,
+                stop: &stop,
+                run: "test",
+            };
             let mut executor = Inline::new(KINDS, &cache);
-            execute((&pipeline, &graph, &externals), &plan, (&cache, &mut index), &mut executor, &options, &mut watch)
-                .unwrap()
+            execute(
+                (&pipeline, &graph, &externals),
+                &plan,
+                (&cache, &mut index),
+                &mut executor,
+                &options,
+                &mut watch,
+            )
+            .unwrap()
         };
         for (id, done) in &outcome.results {
             if let Some(content) = done.outputs.get("n")
                 && let Ok(path) = cache.verified(&content.digest, content.size)
             {
-                ran.texts.insert(pipeline.label(*id), fs::read_to_string(path).unwrap());
+                ran.texts
+                    .insert(pipeline.label(*id), fs::read_to_string(path).unwrap());
             }
         }
         ran.executed.sort();

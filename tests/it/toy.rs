@@ -7,7 +7,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use vgh::{
     artifact::{Artifact, ArtifactType::Files, show_coords},
-    stage::{Context, External, InputPort, Inputs, Kind, OutputPort, Outputs, Ports, Produced, Refusal, Role, Stage},
+    stage::{
+        Context, External, InputPort, Inputs, Kind, OutputPort, Outputs, Ports, Produced, Refusal,
+        Role, Stage,
+    },
 };
 
 pub(crate) const KINDS: &[Kind] = &[
@@ -25,8 +28,14 @@ thread_local! {
 }
 
 const OUT: &[OutputPort] = &[OutputPort::new("n", Files, "a text")];
-const ONE: Ports = Ports { inputs: &[InputPort::one("n", Files, "a text")], outputs: OUT };
-const NONE: Ports = Ports { inputs: &[], outputs: OUT };
+const ONE: Ports = Ports {
+    inputs: &[InputPort::one("n", Files, "a text")],
+    outputs: OUT,
+};
+const NONE: Ports = Ports {
+    inputs: &[],
+    outputs: OUT,
+};
 
 fn out(text: String) -> Result<Outputs> {
     Ok(Outputs::new().with("n", Produced::Bytes(text.into_bytes())))
@@ -54,7 +63,10 @@ impl Stage for Number {
 
     fn check(&self) -> Result<(), Refusal> {
         if self.value < 0.0 {
-            return Err(Refusal::new("value", format!("`value` is {}, it must not be negative", self.value)));
+            return Err(Refusal::new(
+                "value",
+                format!("`value` is {}, it must not be negative", self.value),
+            ));
         }
         Ok(())
     }
@@ -96,15 +108,27 @@ impl Stage for Collect {
     const KIND: &'static str = "collect";
     const VERSION: u32 = 1;
     const ABOUT: &'static str = "gathers texts";
-    const PORTS: Ports = Ports { inputs: &[InputPort::many("n", Files, "texts")], outputs: OUT };
-    const ROLES: &'static [Role] = &[Role { param: "along", list: true }];
+    const PORTS: Ports = Ports {
+        inputs: &[InputPort::many("n", Files, "texts")],
+        outputs: OUT,
+    };
+    const ROLES: &'static [Role] = &[Role {
+        param: "along",
+        list: true,
+    }];
 
     fn gathered_axes(&self) -> Vec<String> {
         self.along.clone()
     }
 
     fn run(&self, inputs: &Inputs, _context: &Context<'_>) -> Result<Outputs> {
-        let lines = inputs.all("n").iter().map(|artifact| Ok(format!("{}: {}", show_coords(&artifact.coords), read(artifact)?)));
+        let lines = inputs.all("n").iter().map(|artifact| {
+            Ok(format!(
+                "{}: {}",
+                show_coords(&artifact.coords),
+                read(artifact)?
+            ))
+        });
         out(lines.collect::<Result<Vec<_>>>()?.join("\n"))
     }
 }
@@ -158,12 +182,19 @@ impl Stage for Lines {
     const PORTS: Ports = NONE;
 
     fn externals(&self) -> Vec<External> {
-        vec![External { param: "path", path: self.path.clone().into() }]
+        vec![External {
+            param: "path",
+            path: self.path.clone().into(),
+        }]
     }
 
     fn run(&self, _inputs: &Inputs, context: &Context<'_>) -> Result<Outputs> {
         let text = fs::read_to_string(context.external("path")?)?;
-        out(text.lines().filter(|line| !line.starts_with('#')).collect::<Vec<_>>().join("\n"))
+        out(text
+            .lines()
+            .filter(|line| !line.starts_with('#'))
+            .collect::<Vec<_>>()
+            .join("\n"))
     }
 }
 

@@ -22,30 +22,51 @@ const EVERYTHING: &[(&str, usize)] = &[
 ];
 
 fn counts(expected: &[(&str, usize)]) -> BTreeMap<String, usize> {
-    expected.iter().map(|(stage, count)| ((*stage).to_owned(), *count)).collect()
+    expected
+        .iter()
+        .map(|(stage, count)| ((*stage).to_owned(), *count))
+        .collect()
 }
 
 #[test]
 fn an_experiment_runs_once_and_an_edit_reruns_what_it_touches() {
     let project = Project::mini();
     let first = project.run(&[]);
-    assert_eq!((first.code, &first.failures[..]), (Some(0), &[][..]), "{}", first.stderr);
+    assert_eq!(
+        (first.code, &first.failures[..]),
+        (Some(0), &[][..]),
+        "{}",
+        first.stderr
+    );
     assert_eq!(first.executed, counts(EVERYTHING));
-    assert_eq!((&first.totals["event"], &first.totals["executed"]), (&"run-finished".into(), &29.into()));
+    assert_eq!(
+        (&first.totals["event"], &first.totals["executed"]),
+        (&"run-finished".into(), &29.into())
+    );
     // Budgets of a family are one pass: to 2 updates, not 1 + 2.
-    let grpo: Vec<_> = first.passes.iter().filter(|(stage, _, _)| stage == "grpo").collect();
+    let grpo: Vec<_> = first
+        .passes
+        .iter()
+        .filter(|(stage, _, _)| stage == "grpo")
+        .collect();
     assert_eq!(grpo.len(), 6);
     assert!(project.file("results/mini/report.html").is_file());
 
     let again = project.run(&[]);
-    assert_eq!((&again.totals["executed"], &again.totals["cached"]), (&0.into(), &29.into()));
+    assert_eq!(
+        (&again.totals["executed"], &again.totals["cached"]),
+        (&0.into(), &29.into())
+    );
 
     for (from, to) in [
         ("# The quickstart in small", "# Another comment"),
         ("lr = [1e-3]", "lr = [0.001]"),
         ("step = [4, 8, 12]", "step = [12, 4, 8]"),
         ("train = 24\neval = 12", "eval = 12\ntrain = 24"),
-        ("[stages.affine]", "[stages.affine]\nresources = { cpu = 2 }"),
+        (
+            "[stages.affine]",
+            "[stages.affine]\nresources = { cpu = 2 }",
+        ),
     ] {
         project.edit(from, to);
         assert_eq!(project.run(&[]).totals["executed"], 0, "{to}");
@@ -53,16 +74,37 @@ fn an_experiment_runs_once_and_an_edit_reruns_what_it_touches() {
 
     project.edit("alpha = 1.0", "alpha = 2.0");
     let alpha = project.run(&[]);
-    assert_eq!(alpha.stages(), ["affine", "correlate", "headroom", "impact", "recommend", "report", "scores"]);
+    assert_eq!(
+        alpha.stages(),
+        [
+            "affine",
+            "correlate",
+            "headroom",
+            "impact",
+            "recommend",
+            "report",
+            "scores"
+        ]
+    );
 
     project.edit("budget = [1, 2]", "budget = [1, 2, 4]");
     let budget = project.run(&[]);
     assert_eq!(budget.executed["grpo"], 6);
-    assert!(budget.passes.iter().all(|pass| *pass == ("grpo".to_owned(), Some(2), 4)), "{:?}", budget.passes);
+    assert!(
+        budget
+            .passes
+            .iter()
+            .all(|pass| *pass == ("grpo".to_owned(), Some(2), 4)),
+        "{:?}",
+        budget.passes
+    );
 
     project.edit("train = 24", "train = 20");
     let prompts = project.run(&[]);
-    assert!(!prompts.executed.contains_key("ladder") && prompts.executed["grpo"] == 18, "{prompts:?}");
+    assert!(
+        !prompts.executed.contains_key("ladder") && prompts.executed["grpo"] == 18,
+        "{prompts:?}"
+    );
 
     project.write("mini.toml", MINI);
     assert_eq!(project.run(&[]).totals["executed"], 0);
@@ -75,13 +117,23 @@ fn a_renamed_stage_and_a_moved_folder_rerun_nothing() {
     project.edit("\"ladder\"", "\"climb\"");
     project.edit("[stages.ladder]", "[stages.climb]");
     assert_eq!(project.run(&["scores"]).totals["executed"], 0);
-    assert!(project.file("results/mini/climb").is_dir() && !project.file("results/mini/ladder").exists());
+    assert!(
+        project.file("results/mini/climb").is_dir()
+            && !project.file("results/mini/ladder").exists()
+    );
     let moved = tempfile::tempdir().unwrap();
     let target = moved.path().join("elsewhere");
     fs::rename(project.path(), &target).unwrap();
-    let output = project.command(&["run", "--json", "mini.toml", "scores"]).current_dir(&target).output().unwrap();
+    let output = project
+        .command(&["run", "--json", "mini.toml", "scores"])
+        .current_dir(&target)
+        .output()
+        .unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
-    assert!(text.lines().last().unwrap().contains("\"executed\":0"), "{text}");
+    assert!(
+        text.lines().last().unwrap().contains("\"executed\":0"),
+        "{text}"
+    );
     fs::create_dir(project.path()).unwrap();
 }
 
@@ -89,7 +141,12 @@ fn a_renamed_stage_and_a_moved_folder_rerun_nothing() {
 fn scores_need_no_rl() {
     let project = Project::mini();
     let ran = project.run(&["scores"]);
-    assert_eq!(ran.stages(), ["corpus", "costates", "headroom", "ladder", "prompts", "scores"]);
+    assert_eq!(
+        ran.stages(),
+        [
+            "corpus", "costates", "headroom", "ladder", "prompts", "scores"
+        ]
+    );
     let shown = project.vgh(&["show", "mini.toml", "scores", "--output", "wide", "--csv"]);
     let text = String::from_utf8(shown.stdout).unwrap();
     assert!(text.starts_with("step,tokens,sigma,ip,"), "{text}");
@@ -101,7 +158,12 @@ fn bytes_do_not_depend_on_jobs_cache_warmth_or_history() {
     let (one, two) = (Project::mini(), Project::mini());
     assert_eq!(one.run(&["-j", "1"]).code, Some(0));
     // In pieces, so that workers are fresh where they were warm, and the other way round.
-    for selector in ["costates@step=8", "grpo@step=12,budget=1", "grpo@step=4", "scores"] {
+    for selector in [
+        "costates@step=8",
+        "grpo@step=12,budget=1",
+        "grpo@step=4",
+        "scores",
+    ] {
         assert_eq!(two.run(&["-j", "2", selector]).code, Some(0));
     }
     assert_eq!(two.run(&["-j", "2"]).code, Some(0));
@@ -115,13 +177,22 @@ fn results_for_people_come_back_when_lost_or_altered() {
     let table = project.file("results/mini/grpo/step=4/lr=1e-3/rl_seed=0/budget=2/rewards.parquet");
     let before = fs::read(&table).unwrap();
     fs::remove_file(&table).unwrap();
-    assert_eq!(project.run(&["scores", "grpo@step=4"]).totals["executed"], 0);
+    assert_eq!(
+        project.run(&["scores", "grpo@step=4"]).totals["executed"],
+        0
+    );
     assert_eq!(fs::read(&table).unwrap(), before);
     fs::write(&table, "spoilt").unwrap();
-    assert_eq!(project.run(&["scores", "grpo@step=4"]).totals["executed"], 0);
+    assert_eq!(
+        project.run(&["scores", "grpo@step=4"]).totals["executed"],
+        0
+    );
     assert_eq!(fs::read(&table).unwrap(), before);
     fs::remove_dir_all(project.file("results")).unwrap();
-    assert_eq!(project.run(&["scores", "grpo@step=4"]).totals["executed"], 0);
+    assert_eq!(
+        project.run(&["scores", "grpo@step=4"]).totals["executed"],
+        0
+    );
     assert_eq!(fs::read(&table).unwrap(), before);
 }
 
@@ -133,12 +204,19 @@ fn killed_at_any_moment_a_run_loses_only_what_was_unfinished() {
     let mut moments = Seed(11).stream("kill", &[]);
     let mut known = BTreeMap::new();
     for _ in 0..12 {
-        let mut child = project.command(&["run", "--json", "mini.toml"]).stdout(std::process::Stdio::null()).spawn().unwrap();
+        let mut child = project
+            .command(&["run", "--json", "mini.toml"])
+            .stdout(std::process::Stdio::null())
+            .spawn()
+            .unwrap();
         std::thread::sleep(Duration::from_millis(30 + moments.below(400) as u64));
         child.kill().unwrap();
         child.wait().unwrap();
         let now = project.digests();
-        assert!(known.keys().all(|key| now.contains_key(key)), "a finished result is gone");
+        assert!(
+            known.keys().all(|key| now.contains_key(key)),
+            "a finished result is gone"
+        );
         known = now;
     }
     let last = project.run(&[]);
@@ -151,7 +229,11 @@ fn killed_at_any_moment_a_run_loses_only_what_was_unfinished() {
 #[test]
 fn an_interrupted_run_says_so_and_goes_on_later() {
     let project = Project::mini();
-    let child = project.command(&["run", "--json", "mini.toml"]).stdout(std::process::Stdio::piped()).spawn().unwrap();
+    let child = project
+        .command(&["run", "--json", "mini.toml"])
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
     std::thread::sleep(Duration::from_millis(400));
     let pid = libc::pid_t::try_from(child.id()).unwrap();
     // SAFETY: a signal to a child that has not been waited for.
@@ -159,6 +241,12 @@ fn an_interrupted_run_says_so_and_goes_on_later() {
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(130));
     let text = String::from_utf8_lossy(&output.stdout);
-    assert!(text.lines().last().unwrap().contains("\"interrupted\":true"), "{text}");
+    assert!(
+        text.lines()
+            .last()
+            .unwrap()
+            .contains("\"interrupted\":true"),
+        "{text}"
+    );
     assert_eq!(project.run(&[]).code, Some(0));
 }

@@ -20,8 +20,10 @@ use crate::artifact::{
 /// other values is kept as `NAME_in_table`.
 pub fn without_axis_columns(bytes: Vec<u8>, coords: &Coords) -> Result<Vec<u8>> {
     let mut frame = open(bytes.clone())?;
-    let clashing: Vec<(&String, &Scalar)> =
-        coords.iter().filter(|(axis, _)| frame.column(axis).is_ok()).collect();
+    let clashing: Vec<(&String, &Scalar)> = coords
+        .iter()
+        .filter(|(axis, _)| frame.column(axis).is_ok())
+        .collect();
     if clashing.is_empty() {
         return Ok(bytes);
     }
@@ -33,7 +35,9 @@ pub fn without_axis_columns(bytes: Vec<u8>, coords: &Coords) -> Result<Vec<u8>> 
         }
     }
     let mut bytes = Vec::new();
-    ParquetWriter::new(&mut bytes).set_parallel(false).finish(&mut frame)?;
+    ParquetWriter::new(&mut bytes)
+        .set_parallel(false)
+        .finish(&mut frame)?;
     Ok(bytes)
 }
 
@@ -44,7 +48,10 @@ fn open(bytes: Vec<u8>) -> Result<DataFrame> {
 fn repeats(frame: &DataFrame, axis: &str, value: &Scalar) -> Result<bool> {
     let column = frame.column(axis)?;
     let wanted = coordinate_column(axis, value, frame.height());
-    Ok(column.dtype() == wanted.dtype() && column.as_materialized_series().equals(wanted.as_materialized_series()))
+    Ok(column.dtype() == wanted.dtype()
+        && column
+            .as_materialized_series()
+            .equals(wanted.as_materialized_series()))
 }
 
 /// How a table is printed.
@@ -66,22 +73,30 @@ pub struct TablePrinter {
 
 impl TablePrinter {
     pub fn new(form: TableForm) -> TablePrinter {
-        TablePrinter { form, tables: Vec::new(), notes: Vec::new() }
+        TablePrinter {
+            form,
+            tables: Vec::new(),
+            notes: Vec::new(),
+        }
     }
 
     /// Adds the parquet file at `path`.
     pub fn add(&mut self, title: &str, name: &str, path: &Path, coords: &Coords) -> Result<()> {
         let bytes = fs::read(path).with_context(|| format!("read {}", path.display()))?;
         let frame = open(bytes).with_context(|| format!("read table `{title}`"))?;
-        let own = coords.iter().filter(|(axis, _)| frame.column(axis).is_err());
-        let mut columns: Vec<Values> =
-            own.map(|(axis, value)| coordinate_column(axis, value, frame.height())).collect();
+        let own = coords
+            .iter()
+            .filter(|(axis, _)| frame.column(axis).is_err());
+        let mut columns: Vec<Values> = own
+            .map(|(axis, value)| coordinate_column(axis, value, frame.height()))
+            .collect();
         columns.extend(frame.columns().iter().cloned());
         let frame = DataFrame::new(frame.height(), columns)?;
         match self.tables.iter_mut().find(|(known, _, _)| known == name) {
             Some((_, heading, all)) => {
                 name.clone_into(heading);
-                all.vstack_mut(&frame).with_context(|| format!("add `{title}` to the others"))?;
+                all.vstack_mut(&frame)
+                    .with_context(|| format!("add `{title}` to the others"))?;
             }
             None => self.tables.push((name.to_owned(), title.to_owned(), frame)),
         }
@@ -104,9 +119,18 @@ impl TablePrinter {
                     .map(|(name, _, frame)| Ok((name.clone(), to_json(frame)?)))
                     .collect::<Result<_>>()?;
                 let value = if several {
-                    Value::Object(tables.into_iter().map(|(name, rows)| (name, Value::from(rows))).collect())
+                    Value::Object(
+                        tables
+                            .into_iter()
+                            .map(|(name, rows)| (name, Value::from(rows)))
+                            .collect(),
+                    )
                 } else {
-                    tables.into_iter().map(|(_, rows)| Value::from(rows)).next().unwrap_or(Value::Array(Vec::new()))
+                    tables
+                        .into_iter()
+                        .map(|(_, rows)| Value::from(rows))
+                        .next()
+                        .unwrap_or(Value::Array(Vec::new()))
                 };
                 out = serde_json::to_string(&value)? + "\n";
             }
@@ -131,11 +155,19 @@ impl TablePrinter {
 
 /// Six significant digits are enough to look at; `--csv` has them all.
 fn drawn(frame: &DataFrame) -> Result<String> {
-    let names: Vec<&str> = frame.columns().iter().map(|column| column.name().as_str()).collect();
+    let names: Vec<&str> = frame
+        .columns()
+        .iter()
+        .map(|column| column.name().as_str())
+        .collect();
     let mut table = Table::new();
     table.load_preset(UTF8_HORIZONTAL_ONLY).set_header(&names);
     for row in to_json(frame)? {
-        table.add_row(names.iter().map(|name| cell(row.get(*name).unwrap_or(&Value::Null))));
+        table.add_row(
+            names
+                .iter()
+                .map(|name| cell(row.get(*name).unwrap_or(&Value::Null))),
+        );
     }
     for (column, values) in table.column_iter_mut().zip(frame.columns()) {
         if values.dtype().is_primitive_numeric() {
@@ -166,7 +198,11 @@ fn significant(x: f64) -> String {
         return format!("{x:.3e}");
     }
     let text = format!("{x:.*}", (5.0 - magnitude).max(0.0) as usize);
-    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
+    if text.contains('.') {
+        text.trim_end_matches('0').trim_end_matches('.').to_owned()
+    } else {
+        text
+    }
 }
 
 #[cfg(test)]
@@ -180,7 +216,10 @@ mod tests {
     }
 
     fn frame() -> DataFrame {
-        let columns = vec![Values::new("step".into(), vec![25i64, 25]), Values::new("x".into(), vec![0.5, 1.0 / 3.0])];
+        let columns = vec![
+            Values::new("step".into(), vec![25i64, 25]),
+            Values::new("x".into(), vec![0.5, 1.0 / 3.0]),
+        ];
         DataFrame::new(2, columns).unwrap()
     }
 
@@ -188,11 +227,24 @@ mod tests {
     fn a_column_that_repeats_its_axis_goes_and_another_is_renamed() {
         let names = |coords: Coords| {
             let frame = open(without_axis_columns(file(&mut frame()), &coords).unwrap()).unwrap();
-            frame.columns().iter().map(|c| c.name().to_string()).collect::<Vec<_>>()
+            frame
+                .columns()
+                .iter()
+                .map(|c| c.name().to_string())
+                .collect::<Vec<_>>()
         };
-        assert_eq!(names(Coords::from([("step".into(), Scalar::Int(25))])), ["x"]);
-        assert_eq!(names(Coords::from([("step".into(), Scalar::Int(50))])), ["step_in_table", "x"]);
-        assert_eq!(names(Coords::from([("lr".into(), Scalar::Float(1e-4))])), ["step", "x"]);
+        assert_eq!(
+            names(Coords::from([("step".into(), Scalar::Int(25))])),
+            ["x"]
+        );
+        assert_eq!(
+            names(Coords::from([("step".into(), Scalar::Int(50))])),
+            ["step_in_table", "x"]
+        );
+        assert_eq!(
+            names(Coords::from([("lr".into(), Scalar::Float(1e-4))])),
+            ["step", "x"]
+        );
     }
 
     #[test]
@@ -202,17 +254,29 @@ mod tests {
         fs::write(&path, file(&mut frame())).unwrap();
         let mut printer = TablePrinter::new(TableForm::Csv);
         for lr in [1e-4, 3e-4] {
-            printer.add("t", "t", &path, &Coords::from([("lr".into(), Scalar::Float(lr))])).unwrap();
+            printer
+                .add(
+                    "t",
+                    "t",
+                    &path,
+                    &Coords::from([("lr".into(), Scalar::Float(lr))]),
+                )
+                .unwrap();
         }
         let third = 1.0 / 3.0;
         assert_eq!(
             printer.finish().unwrap(),
-            format!("lr,step,x\n0.0001,25,0.5\n0.0001,25,{third}\n0.0003,25,0.5\n0.0003,25,{third}\n")
+            format!(
+                "lr,step,x\n0.0001,25,0.5\n0.0001,25,{third}\n0.0003,25,0.5\n0.0003,25,{third}\n"
+            )
         );
     }
 
     #[test]
     fn numbers_are_cut_to_six_digits_in_the_terminal() {
-        assert_eq!([1.0 / 3.0, 0.0, 1e-9, 123_456.7, 2.5].map(significant), ["0.333333", "0", "1.000e-9", "123457", "2.5"]);
+        assert_eq!(
+            [1.0 / 3.0, 0.0, 1e-9, 123_456.7, 2.5].map(significant),
+            ["0.333333", "0", "1.000e-9", "123457", "2.5"]
+        );
     }
 }

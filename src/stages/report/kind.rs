@@ -6,7 +6,9 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use crate::{
     artifact::{
         ArtifactType, Document,
-        schema::{AFFINE, COMPARISONS, IMPACT, READINGS, RECOMMENDATION, SCORES_WIDE, SENSITIVITY, Schema},
+        schema::{
+            AFFINE, COMPARISONS, IMPACT, READINGS, RECOMMENDATION, SCORES_WIDE, SENSITIVITY, Schema,
+        },
         table::gather_rows,
     },
     report::{Checkpoint, Data, Impact, PerRate, Sensitivity, body},
@@ -20,7 +22,14 @@ use crate::{
 /// Target of the fit, the forest and the sensitivity table.
 const TARGET: &str = "gain_mean";
 /// The scores that stand beside the baselines in the forest.
-const SCORES: [&str; 6] = ["headline", "literal", "literal-eq28", "sigma", "ip", "headroom"];
+const SCORES: [&str; 6] = [
+    "headline",
+    "literal",
+    "literal-eq28",
+    "sigma",
+    "ip",
+    "headroom",
+];
 
 /// Sentences and figures of everything that a pipeline found, in the order in
 /// which a reader asks. Computes no statistic of its own.
@@ -54,23 +63,47 @@ const fn table(name: &'static str, schema: &'static Schema, about: &'static str)
 impl Stage for Report {
     const KIND: &'static str = "report";
     const VERSION: u32 = 1;
-    const ABOUT: &'static str = "Sentences and figures of everything that was found; gathers all axes.";
+    const ABOUT: &'static str =
+        "Sentences and figures of everything that was found; gathers all axes.";
     const PORTS: Ports = Ports {
         inputs: &[
-            InputPort::all("scores", ArtifactType::Table(SCORES_WIDE.name), "what was known before any RL"),
-            table("impact", &IMPACT, "what RL gained; without it the report is uncalibrated"),
+            InputPort::all(
+                "scores",
+                ArtifactType::Table(SCORES_WIDE.name),
+                "what was known before any RL",
+            ),
+            table(
+                "impact",
+                &IMPACT,
+                "what RL gained; without it the report is uncalibrated",
+            ),
             table("affine", &AFFINE, "the fitted lines"),
-            table("sensitivity", &SENSITIVITY, "every score against every target"),
-            table("comparisons", &COMPARISONS, "the primary score against each baseline"),
+            table(
+                "sensitivity",
+                &SENSITIVITY,
+                "every score against every target",
+            ),
+            table(
+                "comparisons",
+                &COMPARISONS,
+                "the primary score against each baseline",
+            ),
             table("readings", &READINGS, "figure 5"),
             table("recommendation", &RECOMMENDATION, "what each rule picks"),
         ],
-        outputs: &[OutputPort::new("report", ArtifactType::Document, "body of the page, and its figures as SVG")],
+        outputs: &[OutputPort::new(
+            "report",
+            ArtifactType::Document,
+            "body of the page, and its figures as SVG",
+        )],
     };
 
     fn check(&self) -> Result<(), Refusal> {
         if !(1..=1000).contains(&self.sensitivity_rows) {
-            let message = format!("`sensitivity_rows` = {} is out of range: 1 to 1000", self.sensitivity_rows);
+            let message = format!(
+                "`sensitivity_rows` = {} is out of range: 1 to 1000",
+                self.sensitivity_rows
+            );
             return Err(Refusal::new("sensitivity_rows", message));
         }
         Ok(())
@@ -101,11 +134,17 @@ impl Report {
         let choices: Vec<ChoiceRow> = rows(inputs, "recommendation", &RECOMMENDATION)?;
         let correlations: Vec<CorrelationRow> = rows(inputs, "sensitivity", &SENSITIVITY)?;
         let learning_rates = self.rates(inputs, &choices, &correlations)?;
-        let primary = self.primary_learning_rate.or(learning_rates.first().map(|rate| rate.learning_rate));
+        let primary = self
+            .primary_learning_rate
+            .or(learning_rates.first().map(|rate| rate.learning_rate));
         Ok(Data {
             title: self.title.clone(),
             checkpoints: wide.iter().map(Checkpoint::from).collect(),
-            uncalibrated: if learning_rates.is_empty() { choices.iter().map(Into::into).collect() } else { Vec::new() },
+            uncalibrated: if learning_rates.is_empty() {
+                choices.iter().map(Into::into).collect()
+            } else {
+                Vec::new()
+            },
             primary_learning_rate: primary,
             sensitivity: self.sensitivity(&correlations, primary),
             learning_rates,
@@ -126,7 +165,9 @@ impl Report {
         let rates = by_learning_rate(&impact, |row| (row.learning_rate, row.step));
         let of_rate = |(rate, rows): (f64, Vec<&ImpactRow>)| {
             let same = |other: f64| other.total_cmp(&rate).is_eq();
-            let fitted = affine.iter().find(|row| same(row.learning_rate) && row.target == TARGET);
+            let fitted = affine
+                .iter()
+                .find(|row| same(row.learning_rate) && row.target == TARGET);
             let compared = |row: &&CorrelationRow| {
                 same(row.learning_rate) && (row.baseline || SCORES.contains(&row.score.as_str()))
             };
@@ -134,10 +175,26 @@ impl Report {
                 learning_rate: rate,
                 impact: rows.into_iter().map(Impact::from).collect(),
                 affine: fitted.map(Into::into),
-                correlations: correlations.iter().filter(compared).map(Into::into).collect(),
-                comparisons: comparisons.iter().filter(|row| same(row.learning_rate)).map(Into::into).collect(),
-                readings: readings.iter().filter(|row| same(row.learning_rate)).filter_map(ReadingRow::bar).collect(),
-                choices: choices.iter().filter(|row| row.learning_rate.is_some_and(same)).map(Into::into).collect(),
+                correlations: correlations
+                    .iter()
+                    .filter(compared)
+                    .map(Into::into)
+                    .collect(),
+                comparisons: comparisons
+                    .iter()
+                    .filter(|row| same(row.learning_rate))
+                    .map(Into::into)
+                    .collect(),
+                readings: readings
+                    .iter()
+                    .filter(|row| same(row.learning_rate))
+                    .filter_map(ReadingRow::bar)
+                    .collect(),
+                choices: choices
+                    .iter()
+                    .filter(|row| row.learning_rate.is_some_and(same))
+                    .map(Into::into)
+                    .collect(),
                 tolerance: None,
             }
         };
@@ -147,13 +204,23 @@ impl Report {
     /// The rows with the largest |rho| at the primary learning rate.
     fn sensitivity(&self, correlations: &[CorrelationRow], primary: Option<f64>) -> Sensitivity {
         let shown = |row: &&CorrelationRow| {
-            row.target == TARGET && !row.baseline && primary.is_some_and(|rate| rate.total_cmp(&row.learning_rate).is_eq())
+            row.target == TARGET
+                && !row.baseline
+                && primary.is_some_and(|rate| rate.total_cmp(&row.learning_rate).is_eq())
         };
         let mut rows: Vec<&CorrelationRow> = correlations.iter().filter(shown).collect();
         let size = |row: &CorrelationRow| row.rho.map_or(-1.0, f64::abs);
-        rows.sort_by(|a, b| size(b).total_cmp(&size(a)).then_with(|| a.score.cmp(&b.score)));
+        rows.sort_by(|a, b| {
+            size(b)
+                .total_cmp(&size(a))
+                .then_with(|| a.score.cmp(&b.score))
+        });
         Sensitivity {
-            rows: rows.into_iter().take(self.sensitivity_rows).map(Into::into).collect(),
+            rows: rows
+                .into_iter()
+                .take(self.sensitivity_rows)
+                .map(Into::into)
+                .collect(),
             total: correlations.len(),
         }
     }

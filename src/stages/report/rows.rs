@@ -258,7 +258,11 @@ fn budget_points(by_budget: &BTreeMap<String, f64>) -> Vec<BudgetPoint> {
     let gains = by_budget.iter().filter_map(|(name, gain)| {
         let budget: u32 = name.strip_prefix("gain_k")?.parse().ok()?;
         let r_after = by_budget.get(&format!("r_after_k{budget}")).copied();
-        Some(BudgetPoint { budget, r_after, gain: Some(*gain) })
+        Some(BudgetPoint {
+            budget,
+            r_after,
+            gain: Some(*gain),
+        })
     });
     let mut points: Vec<BudgetPoint> = gains.collect();
     points.sort_by_key(|point| point.budget);
@@ -271,10 +275,21 @@ mod tests {
 
     #[test]
     fn budgets_sort_by_number() {
-        let columns = [("gain_k10", 0.1), ("gain_k5", 0.05), ("r_after_k5", 0.55), ("r_after_k10", 0.6)];
+        let columns = [
+            ("gain_k10", 0.1),
+            ("gain_k5", 0.05),
+            ("r_after_k5", 0.55),
+            ("r_after_k10", 0.6),
+        ];
         let by_budget = columns.map(|(name, value)| (name.to_owned(), value)).into();
         let points = budget_points(&by_budget);
-        let plain: Vec<_> = points.iter().map(|point| (point.budget, point.gain, point.r_after)).collect();
-        assert_eq!(plain, [(5, Some(0.05), Some(0.55)), (10, Some(0.1), Some(0.6))]);
+        let plain: Vec<_> = points
+            .iter()
+            .map(|point| (point.budget, point.gain, point.r_after))
+            .collect();
+        assert_eq!(
+            plain,
+            [(5, Some(0.05), Some(0.55)), (10, Some(0.1), Some(0.6))]
+        );
     }
 }
