@@ -36,7 +36,7 @@ pub(super) struct Answers {
     /// Label tokens of the whole table, ascending.
     pub(super) labels: Vec<u32>,
     /// One per prompt, in the table's order; never empty.
-    pub(super) answers: Vec<Answer>,
+    pub(super) prompts: Vec<Answer>,
 }
 
 impl Answers {
@@ -65,13 +65,12 @@ impl Answers {
                 Split::Eval => "eval",
             }
         );
-        let answers = answer(&model, asked, task.pad)?;
         Ok(Answers {
-            model,
             step: i64::try_from(checkpoint.step).context("the checkpoint's step")?,
             tokens: i64::try_from(checkpoint.tokens).context("the checkpoint's tokens")?,
             labels: task.labels,
-            answers,
+            prompts: answer(&model, asked, task.pad)?,
+            model,
         })
     }
 

@@ -94,9 +94,11 @@ impl CopyCorpus {
         }
         let template = language::zipf(labels.templates.len(), &mut stream);
         let combination = Combination::draw(labels, template, label, &mut stream);
-        let answer = match stream.uniform() < self.noise {
-            true => stream.below(labels.labels.len()),
-            false => label,
+        let noisy = stream.uniform() < self.noise;
+        let answer = if noisy {
+            stream.below(labels.labels.len())
+        } else {
+            label
         };
         let prompt = combination.fill(labels, &mut stream)?;
         Ok(format!("{prompt} {} .", labels.labels[answer]))

@@ -148,7 +148,7 @@ impl Costates {
 
     fn draw(&self, answers: &Answers, vocab: Vocab) -> Vec<Drawn> {
         let (groups, n) = (self.groups as usize, self.num_generations as usize);
-        (answers.answers.iter())
+        (answers.prompts.iter())
             .map(|answer| {
                 let policy = answers.policy(answer, vocab);
                 Drawn::at(&policy, vocab, self.seed, answer.prompt, groups, n)

@@ -92,7 +92,7 @@ impl Stage for Headroom {
         let answers = Answers::of(inputs, context, self.split, self.device, self.dtype)?;
         let (mut rows, mut prompts) = (Vec::new(), Vec::new());
         for vocab in [Vocab::Full, Vocab::Labels] {
-            let pairs: Vec<(f64, f64)> = (answers.answers.iter())
+            let pairs: Vec<(f64, f64)> = (answers.prompts.iter())
                 .map(|answer| answers.policy(answer, vocab))
                 .map(|policy| (policy.p_y(), policy.q_y))
                 .collect();
@@ -113,7 +113,7 @@ impl Stage for Headroom {
                         value: value.context("no prompts")?,
                     });
                 }
-                let of_prompts = answers.answers.iter().zip(each).zip(&p_y);
+                let of_prompts = answers.prompts.iter().zip(each).zip(&p_y);
                 prompts.extend(of_prompts.map(|((answer, value), &p_y)| PromptRow {
                     step: answers.step,
                     prompt: answer.prompt,

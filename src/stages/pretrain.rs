@@ -146,7 +146,7 @@ impl Stage for Pretrain {
         ranges::whole("heads", self.heads as u64, 1, 1024)?;
         ranges::whole("hidden_size", self.hidden_size as u64, 2, WIDTH)?;
         let pairs = 2 * self.heads;
-        if self.hidden_size % pairs != 0 {
+        if !self.hidden_size.is_multiple_of(pairs) {
             let text = format!(
                 "`hidden_size` is {}; allowed: multiples of {pairs}, twice the `heads`",
                 self.hidden_size

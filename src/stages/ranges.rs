@@ -39,13 +39,11 @@ fn allowed(
     value: impl std::fmt::Display,
     range: &str,
 ) -> Result<(), Refusal> {
-    match fits {
-        true => Ok(()),
-        false => Err(Refusal::new(
-            param,
-            format!("`{param}` is {value}; allowed: {range}"),
-        )),
+    if fits {
+        return Ok(());
     }
+    let message = format!("`{param}` is {value}; allowed: {range}");
+    Err(Refusal::new(param, message))
 }
 
 #[cfg(test)]

@@ -20,7 +20,7 @@ pub(super) struct Reading {
 
 /// Every prompt's reading under one hidden state and vocabulary.
 pub(super) fn readings(answers: &Answers, hidden: Hidden, vocab: Vocab) -> Result<Vec<Reading>> {
-    let policies: Vec<_> = (answers.answers.iter())
+    let policies: Vec<_> = (answers.prompts.iter())
         .map(|answer| answers.policy(answer, vocab))
         .collect();
     let (w, g) = (answers.model.head_weight()?, norm_weight(answers)?);
@@ -37,7 +37,7 @@ pub(super) fn readings(answers: &Answers, hidden: Hidden, vocab: Vocab) -> Resul
         }
     };
     let eps = answers.model.config().rms_norm_eps;
-    let prompts = answers.answers.iter().zip(policies).zip(products);
+    let prompts = answers.prompts.iter().zip(policies).zip(products);
     Ok(prompts
         .map(|((answer, policy), head)| {
             let z = match vocab {

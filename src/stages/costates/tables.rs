@@ -46,7 +46,7 @@ impl Baselines {
     /// `zero_var_share` is that of groups of `n`; the label mass is that of the
     /// full softmax whatever the vocabulary.
     pub(super) fn of(answers: &Answers, vocab: Vocab, n: u32) -> Baselines {
-        let policies: Vec<Softmax> = (answers.answers.iter())
+        let policies: Vec<Softmax> = (answers.prompts.iter())
             .map(|answer| answers.policy(answer, vocab))
             .collect();
         let pairs: Vec<(f64, f64)> = policies.iter().map(|p| (p.p_y(), p.q_y)).collect();
@@ -64,7 +64,7 @@ impl Baselines {
                     .collect(),
             ),
             label_mass: over(
-                (answers.answers.iter())
+                (answers.prompts.iter())
                     .map(|answer| {
                         let full = answers.policy(answer, Vocab::Full);
                         label_mass(&full.p, &labels)
@@ -174,7 +174,7 @@ impl Sheet<'_> {
         CostateRow {
             step: self.answers.step,
             tokens: Some(self.answers.tokens),
-            prompt: self.answers.answers[i].prompt,
+            prompt: self.answers.prompts[i].prompt,
             hidden: self.hidden.name().to_owned(),
             vocab: self.vocab.name().to_owned(),
             advantage: advantage.name().to_owned(),
@@ -200,7 +200,7 @@ impl Sheet<'_> {
             advantage: advantage.name().to_owned(),
             group: group.to_string(),
             estimator: estimator.to_owned(),
-            n_prompts: self.answers.answers.len() as i64,
+            n_prompts: self.answers.prompts.len() as i64,
             sigma: 0.0,
             ip: 0.0,
             lambda_cond: None,
