@@ -16,7 +16,7 @@ use crate::{
         graph::Graph,
         key::{Manifest, Settled, mark},
     },
-    pipeline::{InstanceId, Pipeline},
+    pipeline::{InputSource, InstanceId, Pipeline},
 };
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -157,6 +157,11 @@ impl Draft<'_> {
             outputs: None,
             estimate_ms: None,
         };
+        let shape = || Manifest::shape(kind, instance, externals.of(id)).digest();
+        let estimate = |shape: &Digest| {
+            let (_, index) = self.cache?;
+            index.estimate_ms(shape, kind.name)
+        };
         if let Some(manifest) = self.manifest(id, externals) {
             let key = manifest.key();
             planned.key = Some(key);
@@ -165,11 +170,13 @@ impl Draft<'_> {
                 .and_then(|(_, index)| Some(index.lookup(&key)?.outputs));
             if planned.outputs.is_none() {
                 planned.state = State::Run(Reason::NoRecord);
+                planned.estimate_ms = estimate(&shape());
             }
             let family = mark(kind, instance).map(|mark| (manifest.family(kind), mark));
             return (planned, family);
         }
-        let shape = Manifest::shape(kind, instance, externals.of(id)).digest();
+        let shape = shape();
+        planned.estimate_ms = estimate(&shape);
         let known = self
             .cache
             .is_some_and(|(_, index)| index.known_shape(&shape));
@@ -190,7 +197,7 @@ impl Draft<'_> {
                 .as_ref()
                 .filter(|_| planned.state == State::Cached)?;
         }
-        let outputs = |source: &crate::pipeline::InputSource| {
+        let outputs = |source: &InputSource| {
             self.entries[source.instance.0]
                 .as_ref()
                 .and_then(|planned| planned.outputs.as_ref()?.get(source.output.name))

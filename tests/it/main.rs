@@ -1,6 +1,7 @@
 //! Integration tests: one binary, one file per theme.
 mod bad_input;
 mod engine;
+mod golden;
 mod meaning;
 mod project;
 mod python;
