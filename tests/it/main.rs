@@ -1,3 +1,4 @@
 //! Integration tests.
+mod diagnostics;
 mod meaning;
 mod sketch;
