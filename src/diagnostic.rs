@@ -1,6 +1,6 @@
 //! A fault with its place in the text, and how it is shown: message, line,
 //! caret, help. Knows nothing of pipelines and prints nothing.
-use std::{collections::HashSet, fmt, ops::Range};
+use std::{borrow::Cow, collections::HashSet, fmt, ops::Range};
 
 use crate::diagnostic::snippet::{Snippet, printable};
 
@@ -8,6 +8,8 @@ mod snippet;
 
 /// Faults shown before the rest is only counted.
 const SHOWN: usize = 40;
+/// Faults after which looking for more helps nobody.
+const ENOUGH: usize = 200;
 /// Names listed before the rest is only counted.
 const LISTED: usize = 12;
 
@@ -22,8 +24,16 @@ pub struct Diagnostic {
     pub label: String,
     /// Further places, each with its own label.
     pub also: Vec<(Range<usize>, String)>,
-    pub notes: Vec<String>,
-    pub help: Vec<String>,
+    /// Lines below the snippet, in order.
+    pub remarks: Vec<Remark>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Remark {
+    /// What is the case.
+    Note(String),
+    /// What may be done.
+    Help(String),
 }
 
 impl Diagnostic {
@@ -54,13 +64,13 @@ impl Diagnostic {
 
     #[must_use]
     pub fn note(mut self, note: impl Into<String>) -> Diagnostic {
-        self.notes.push(note.into());
+        self.remarks.push(Remark::Note(note.into()));
         self
     }
 
     #[must_use]
     pub fn help(mut self, help: impl Into<String>) -> Diagnostic {
-        self.help.push(help.into());
+        self.remarks.push(Remark::Help(help.into()));
         self
     }
 
@@ -157,6 +167,11 @@ impl Faults {
         self.list.is_empty()
     }
 
+    /// Whether there are so many that looking for more can stop.
+    pub fn is_full(&self) -> bool {
+        self.list.len() >= ENOUGH
+    }
+
     pub fn len(&self) -> usize {
         self.list.len()
     }
@@ -191,13 +206,21 @@ impl Faults {
         for snippet in &snippets {
             snippet.show(gutter, f)?;
         }
-        for note in &fault.notes {
-            writeln!(f, "note: {}", printable(note))?;
-        }
-        for help in &fault.help {
-            writeln!(f, "help: {}", printable(help))?;
+        for remark in &fault.remarks {
+            match remark {
+                Remark::Note(note) => writeln!(f, "note: {}", printable(note))?,
+                Remark::Help(help) => writeln!(f, "help: {}", printable(help))?,
+            }
         }
         Ok(())
+    }
+}
+
+impl Extend<Diagnostic> for Faults {
+    fn extend<I: IntoIterator<Item = Diagnostic>>(&mut self, faults: I) {
+        for fault in faults {
+            self.push(fault);
+        }
     }
 }
 
@@ -224,18 +247,26 @@ pub fn nearest<'n>(name: &str, candidates: impl IntoIterator<Item = &'n str>) ->
     if name.len() > LONGEST {
         return None;
     }
-    let plain = |name: &str| name.to_lowercase().replace('_', "-");
     let wanted = plain(name);
+    // A third of the letters may differ: `betta`, `grop`, `learning-rate`.
+    let allowed = |other: &str| (name.len().max(other.len()) / 3).max(1);
     candidates
         .into_iter()
-        .filter(|candidate| candidate.len() <= LONGEST)
-        .map(|candidate| (strsim::osa_distance(&wanted, &plain(candidate)), candidate))
-        .filter(|(distance, candidate)| {
-            // A third of the letters may differ: `betta`, `grop`, `learning-rate`.
-            *distance <= (name.len().max(candidate.len()) / 3).max(1) && *distance < name.len()
-        })
+        .filter(|other| other.len() <= LONGEST)
+        .filter(|other| other.len().abs_diff(name.len()) <= allowed(other))
+        .map(|other| (strsim::osa_distance(&wanted, &plain(other)), other))
+        .filter(|(distance, other)| *distance <= allowed(other) && *distance < name.len())
         .min_by_key(|(distance, _)| *distance)
-        .map(|(_, candidate)| candidate)
+        .map(|(_, other)| other)
+}
+
+/// A name without the differences that people forget.
+fn plain(name: &str) -> Cow<'_, str> {
+    if name.contains(|c: char| c == '_' || !c.is_ascii() || c.is_ascii_uppercase()) {
+        Cow::Owned(name.to_lowercase().replace('_', "-"))
+    } else {
+        Cow::Borrowed(name)
+    }
 }
 
 /// `a, b, c and 4 more`.
@@ -268,7 +299,7 @@ mod tests {
 
     #[test]
     fn tabs_and_wide_letters_keep_the_caret_aligned() {
-        let out = shown_at("\t日本 = x", 11..12);
+        let out = shown_at("\t日本 = x", 10..11);
         assert!(
             out.contains(" 1 |     日本 = x\n   |            ^ here"),
             "{out}"

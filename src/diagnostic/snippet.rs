@@ -32,7 +32,7 @@ impl<'a> Snippet<'a> {
         let end = floor_char(text, span.end).max(start);
         let line_start = text[..start].rfind('\n').map_or(0, |i| i + 1);
         let line_end = text[start..].find('\n').map_or(text.len(), |i| start + i);
-        let line = 1 + text[..start].bytes().filter(|b| *b == b'\n').count();
+        let line = text[..start].split('\n').count();
         let further_lines = text[start..end]
             .trim_end()
             .bytes()

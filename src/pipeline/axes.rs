@@ -9,7 +9,8 @@ use crate::{
     diagnostic::{Diagnostic, Faults},
     pipeline::{
         limits,
-        node::{Entry, Node, describe, entries, scalar, spelled},
+        node::{Entry, Node, describe, scalar, spelled},
+        range,
     },
 };
 
@@ -64,7 +65,9 @@ impl Axis<'_> {
 pub(super) fn settle<'t>(entry: &Entry<'t>, faults: &mut Faults) -> Option<Axis<'t>> {
     let values = match entry.value.get_ref() {
         DeValue::Array(items) => list(items, faults),
-        DeValue::Table(table) => range(entry, table, faults),
+        DeValue::Table(table) => {
+            range::scalars(entry, table, faults).map(|scalars| computed(entry, scalars))
+        }
         other => {
             faults.push(
                 Diagnostic::new(format!(
@@ -89,16 +92,10 @@ pub(super) fn settle<'t>(entry: &Entry<'t>, faults: &mut Faults) -> Option<Axis<
         return None;
     }
     if values.len() > limits::INSTANCES {
-        faults.push(too_long(entry, values.len() as f64));
+        faults.push(limits::axis(entry, values.len() as f64));
         return None;
     }
     sorted(entry, uniform(entry, values, faults)?, faults)
-}
-
-fn too_long(entry: &Entry<'_>, count: f64) -> Diagnostic {
-    Diagnostic::new(format!("the axis `{}` has {count} values", entry.key))
-        .at(entry.value.span())
-        .label(format!("the limit is {}", limits::INSTANCES))
 }
 
 fn list<'t>(items: &[Node<'t>], faults: &mut Faults) -> Option<Vec<AxisValue<'t>>> {
@@ -180,145 +177,16 @@ fn nameable(scalar: &Scalar) -> Result<(), Diagnostic> {
     }
 }
 
-fn range<'t>(
-    entry: &Entry<'t>,
-    table: &DeTable<'t>,
-    faults: &mut Faults,
-) -> Option<Vec<AxisValue<'t>>> {
-    const KEYS: [&str; 3] = ["from", "to", "by"];
-    let mut sound = true;
-    let mut refuse = |fault: Diagnostic| {
-        sound = false;
-        faults.push(fault);
-    };
-    for field in entries(table.clone()) {
-        if !KEYS.contains(&field.key.get_ref().as_str()) {
-            refuse(
-                Diagnostic::new(format!("unknown key `{}` of a range", field.key))
-                    .at(field.key.span())
-                    .label("keys: from, to, by")
-                    .nearest(field.key.get_ref(), KEYS),
-            );
-        }
-    }
-    let mut numbers = Vec::new();
-    for key in KEYS {
-        match table.get(key) {
-            None => refuse(
-                Diagnostic::new(format!("the range `{}` has no `{key}`", entry.key))
-                    .at(entry.value.span())
-                    .help("a range has from, to and by; both ends belong to it"),
-            ),
-            Some(node) => match scalar(node) {
-                Ok(number @ (Scalar::Int(_) | Scalar::Float(_))) => numbers.push(number),
-                Ok(_) => refuse(
-                    Diagnostic::new(format!(
-                        "`{key}` is a number, not {}",
-                        describe(node.get_ref())
-                    ))
-                    .at(node.span()),
-                ),
-                Err(fault) => refuse(fault),
-            },
-        }
-    }
-    if !sound {
-        return None;
-    }
-    let by = table.get("by").map_or(entry.value.span(), Spanned::span);
-    let scalars = match numbers.as_slice() {
-        [Scalar::Int(from), Scalar::Int(to), Scalar::Int(by)] => integers(*from, *to, *by),
-        numbers => {
-            let numbers: Vec<f64> = numbers.iter().filter_map(Scalar::as_f64).collect();
-            floats(numbers[0], numbers[1], numbers[2])
-        }
-    };
-    match scalars {
-        Ok(scalars) => Some(
-            scalars
-                .into_iter()
-                .map(|scalar| AxisValue {
-                    value: Spelling::Computed(spelled(&scalar)),
-                    scalar,
-                    record: None,
-                    span: entry.value.span(),
-                })
-                .collect(),
-        ),
-        Err(Step::Zero) => {
-            faults.push(Diagnostic::new("`by` is 0: the range never ends").at(by));
-            None
-        }
-        Err(Step::Away) => {
-            faults.push(
-                Diagnostic::new("`by` leads away from `to`")
-                    .at(by)
-                    .help("change its sign, or exchange `from` and `to`"),
-            );
-            None
-        }
-        Err(Step::Many(count)) => {
-            faults.push(too_long(entry, count));
-            None
-        }
-    }
-}
-
-/// Why a range gives no values.
-#[derive(Debug, PartialEq)]
-enum Step {
-    Zero,
-    Away,
-    Many(f64),
-}
-
-fn integers(from: i64, to: i64, by: i64) -> Result<Vec<Scalar>, Step> {
-    let (first, last, step) = (i128::from(from), i128::from(to), i128::from(by));
-    let distance = last - first;
-    if step == 0 {
-        return Err(Step::Zero);
-    }
-    if distance.signum() * step.signum() < 0 {
-        return Err(Step::Away);
-    }
-    let count = distance / step + 1;
-    if count > limits::INSTANCES as i128 {
-        return Err(Step::Many(count as f64));
-    }
-    Ok((0..count)
-        .map(|i| Scalar::Int((first + i * step) as i64))
-        .collect())
-}
-
-/// `from + i by`, each rounded to the decimals that the text has, so that
-/// 0.1, 0.2, 0.3 are the numbers that a list of them would hold.
-fn floats(from: f64, to: f64, by: f64) -> Result<Vec<Scalar>, Step> {
-    if by == 0.0 {
-        return Err(Step::Zero);
-    }
-    let steps = (to - from) / by;
-    if steps < 0.0 {
-        return Err(Step::Away);
-    }
-    // A billionth of a step, so that rounding does not lose the last value.
-    let count = (steps + 1e-9).floor() + 1.0;
-    if count.is_nan() || count > limits::INSTANCES as f64 {
-        return Err(Step::Many(count));
-    }
-    let decimals = |x: f64| {
-        x.to_string()
-            .split_once('.')
-            .map_or(0, |(_, part)| part.len())
-    };
-    let decimals = decimals(from).max(decimals(by));
-    Ok((0..count as u64)
-        .map(|i| {
-            let value = from + i as f64 * by;
-            let rounded = format!("{value:.decimals$}").parse().unwrap_or(value);
-            // No negative zero: it would be a second name of the same place.
-            Scalar::Float(rounded + 0.0)
+fn computed<'t>(entry: &Entry<'t>, scalars: Vec<Scalar>) -> Vec<AxisValue<'t>> {
+    scalars
+        .into_iter()
+        .map(|scalar| AxisValue {
+            value: Spelling::Computed(spelled(&scalar)),
+            scalar,
+            record: None,
+            span: entry.value.span(),
         })
-        .collect())
+        .collect()
 }
 
 /// One type for the whole axis: strings, booleans or numbers; among floats an
@@ -388,41 +256,4 @@ fn sorted<'t>(
         values: values.into_iter().map(|(_, value)| value).collect(),
         written,
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn shown(values: Result<Vec<Scalar>, Step>) -> String {
-        let values: Vec<String> = values.unwrap().iter().map(ToString::to_string).collect();
-        values.join(" ")
-    }
-
-    #[test]
-    fn ranges_hold_both_ends_and_clean_numbers() {
-        assert_eq!(shown(integers(25, 100, 25)), "25 50 75 100");
-        assert_eq!(shown(integers(1, 10, 4)), "1 5 9");
-        assert_eq!(shown(integers(3, 1, -1)), "3 2 1");
-        assert_eq!(shown(integers(7, 7, 1)), "7");
-        assert_eq!(
-            shown(floats(0.0, 1.0, 0.1)),
-            "0 0.1 0.2 0.3 0.4 0.5 0.6 0.7 0.8 0.9 1"
-        );
-        assert_eq!(shown(floats(1e-4, 3e-4, 1e-4)), "1e-4 2e-4 3e-4");
-        assert_eq!(shown(floats(1.0, -0.5, -0.5)), "1 0.5 0 -0.5");
-    }
-
-    #[test]
-    fn ranges_that_never_end_are_refused() {
-        assert_eq!(integers(0, 1, 0), Err(Step::Zero));
-        assert_eq!(integers(0, 1, -1), Err(Step::Away));
-        assert_eq!(floats(0.0, 1.0, 0.0), Err(Step::Zero));
-        assert_eq!(floats(0.0, 1.0, -0.1), Err(Step::Away));
-        assert!(matches!(
-            integers(i64::MIN, i64::MAX, 1),
-            Err(Step::Many(_))
-        ));
-        assert!(matches!(floats(0.0, 1e300, 1e-300), Err(Step::Many(_))));
-    }
 }

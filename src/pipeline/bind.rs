@@ -164,7 +164,9 @@ impl<'a, 't> Binder<'a, 't> {
             match &walk.along {
                 Along::Shared(position) => {
                     let step = digits[*position] * walk.stride;
-                    found.iter_mut().for_each(|(index, _)| *index += step);
+                    for (index, _) in &mut found {
+                        *index += step;
+                    }
                 }
                 Along::Fixed(digit) => {
                     for (index, coords) in &mut found {

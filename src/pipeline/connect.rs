@@ -6,7 +6,7 @@ use toml::{Spanned, de::DeValue};
 
 use crate::{
     artifact::ArtifactType,
-    diagnostic::{Diagnostic, Faults, listing},
+    diagnostic::{Diagnostic, Faults, listing, nearest},
     pipeline::{
         frame::Frame,
         names::Names,
@@ -51,13 +51,13 @@ pub(super) struct Wiring {
     pub(super) edges: Vec<Edge>,
 }
 
-/// Resolves all inputs of all stages.
+/// Resolves all inputs of all stages; none where the faults are too many.
 pub(super) fn connect<'t>(
     stages: &[WrittenStage<'t>],
     frames: &[Frame],
     names: &mut Names<'t>,
     faults: &mut Faults,
-) -> Wiring {
+) -> Option<Wiring> {
     let mut wiring = Wiring::default();
     let mut lookup = Lookup {
         by_name: stages
@@ -70,25 +70,19 @@ pub(super) fn connect<'t>(
         names,
     };
     for (consumer, stage) in stages.iter().enumerate() {
+        if faults.is_full() {
+            return None;
+        }
         let mut connections = Vec::new();
         let kind = frames[consumer].kind;
+        // The input that an unknown one was perhaps meant for.
         let mut misspelt = None;
         for input in &stage.inputs {
             let port = kind.and_then(|kind| kind.input(input.port.get_ref()));
             if let (Some(kind), None) = (kind, port) {
-                let fault = unknown_port(kind, &input.port);
-                misspelt = misspelt.or(kind
-                    .ports
-                    .inputs
-                    .iter()
-                    .find(|port| {
-                        fault
-                            .help
-                            .iter()
-                            .any(|help| help.contains(&format!("`{}`", port.name)))
-                    })
-                    .map(|port| port.name));
-                faults.push(fault);
+                let names = kind.ports.inputs.iter().map(|port| port.name);
+                misspelt = misspelt.or(nearest(input.port.get_ref(), names));
+                faults.push(unknown_port(kind, &input.port));
             }
             if let Some(port) = port {
                 check_list(port, input, faults);
@@ -119,7 +113,7 @@ pub(super) fn connect<'t>(
         });
         wiring.connections.push(connections);
     }
-    wiring
+    Some(wiring)
 }
 
 fn unknown_port(kind: &Kind, port: &Spanned<String>) -> Diagnostic {
@@ -163,10 +157,8 @@ fn missing(
             .find(|input| input.port.get_ref() == port.name);
         let place = match (written, &stage.kind) {
             (Some(input), _) if input.references.is_empty() => input.port.span(),
-            (Some(_), _) => continue,
-            (None, _) if misspelt == Some(port.name) => continue,
-            (None, Some(kind)) => kind.span(),
-            (None, None) => continue,
+            (None, Some(kind)) if misspelt != Some(port.name) => kind.span(),
+            _ => continue,
         };
         let makers: Vec<&str> = stages
             .iter()
@@ -217,6 +209,9 @@ impl Lookup<'_, '_, '_> {
         reference: &Spanned<String>,
         faults: &mut Faults,
     ) -> Option<(usize, Selector)> {
+        if faults.is_full() {
+            return None;
+        }
         let token = reference.span();
         let node = Spanned::new(token.clone(), DeValue::String(reference.get_ref().into()));
         let text = self.names.fill_plain(&node, faults, |node| {
@@ -230,17 +225,15 @@ impl Lookup<'_, '_, '_> {
                 return None;
             }
         };
-        match self.by_name.get(selector.stage.as_str()) {
-            Some(producer) => Some((*producer, selector)),
-            None => {
-                let names = self
-                    .stages
-                    .iter()
-                    .map(|stage| stage.name.get_ref().as_str());
-                faults.push(no_such_stage(&selector.stage, names).at(token));
-                None
-            }
+        let found = self.by_name.get(selector.stage.as_str()).copied();
+        if found.is_none() {
+            let names = self
+                .stages
+                .iter()
+                .map(|stage| stage.name.get_ref().as_str());
+            faults.push(no_such_stage(&selector.stage, names).at(token));
         }
+        Some((found?, selector))
     }
 
     fn connection(
@@ -300,7 +293,7 @@ impl Lookup<'_, '_, '_> {
                             single: pick.pick.single(),
                         })
                 }
-                None => Err(Box::new(no_such_axis(&selector.stage, &pick.axis, &over))),
+                None => Err(no_such_axis(&selector.stage, &pick.axis, &over)),
             };
             match picked {
                 Ok(picked) => picks.push(picked),

@@ -70,27 +70,29 @@ pub(super) fn digits(sizes: &[usize], mut index: usize) -> Vec<usize> {
     digits
 }
 
-/// The frames of all stages, in the order of the file.
+/// The frames of all stages, in the order of the file; none where the faults
+/// are too many to go on.
 pub(super) fn all(
     written: &Written<'_>,
     kinds: &'static [Kind],
     names: &mut Names<'_>,
     faults: &mut Faults,
-) -> Vec<Frame> {
-    written
-        .stages
-        .iter()
-        .map(|stage| {
-            let mut frame = Frame {
-                kind: kind(stage, kinds, faults),
-                over: Vec::new(),
-                sizes: Vec::new(),
-                sound: true,
-            };
-            over(stage, &mut frame, names, faults);
-            frame
-        })
-        .collect()
+) -> Option<Vec<Frame>> {
+    let mut frames = Vec::with_capacity(written.stages.len());
+    for stage in &written.stages {
+        if faults.is_full() {
+            return None;
+        }
+        let mut frame = Frame {
+            kind: kind(stage, kinds, faults),
+            over: Vec::new(),
+            sizes: Vec::new(),
+            sound: true,
+        };
+        over(stage, &mut frame, names, faults);
+        frames.push(frame);
+    }
+    Some(frames)
 }
 
 fn kind(

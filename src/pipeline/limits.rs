@@ -2,7 +2,10 @@
 //! size of the text, its encoding, nesting, number of instances.
 use std::ops::Range;
 
-use crate::diagnostic::{Diagnostic, Faults, Source};
+use crate::{
+    diagnostic::{Diagnostic, Faults, Source},
+    pipeline::node::Entry,
+};
 
 /// Bytes of text.
 pub const TEXT: usize = 4 << 20;
@@ -25,7 +28,7 @@ pub fn decode(name: &str, bytes: Vec<u8>) -> Result<Source, Faults> {
         Err(error) => {
             let at = error.utf8_error().valid_up_to();
             let bytes = error.as_bytes();
-            let line = 1 + bytes[..at].iter().filter(|b| **b == b'\n').count();
+            let line = bytes[..at].split(|byte| *byte == b'\n').count();
             let byte = bytes[at];
             Err(refused(
                 Diagnostic::new(format!(
@@ -41,6 +44,14 @@ pub(super) fn too_large(bytes: usize) -> Diagnostic {
     Diagnostic::new(format!(
         "the pipeline has {bytes} bytes of text; the limit is {TEXT} (4 MiB)"
     ))
+}
+
+/// An axis with more values than are expanded. A float, for a range may have
+/// more of them than any integer holds.
+pub(super) fn axis(entry: &Entry<'_>, count: f64) -> Diagnostic {
+    Diagnostic::new(format!("the axis `{}` has {count} values", entry.key))
+        .at(entry.value.span())
+        .label(format!("the limit is {INSTANCES}"))
 }
 
 /// Where the text first nests deeper than [`NESTING`]: brackets, braces and

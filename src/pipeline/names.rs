@@ -16,12 +16,17 @@ use crate::{
     },
 };
 
+/// Unknown names for which the nearest is sought: each is compared with all.
+const COMPARED: usize = 500;
+
 pub(super) struct Names<'t> {
     pub(super) axes: Vec<Axis<'t>>,
     params: Vec<Node<'t>>,
     by_name: BTreeMap<String, Named>,
     /// Names that something reads, or was perhaps meant to read.
     read: BTreeSet<String>,
+    /// Unknown names so far.
+    unknown: usize,
 }
 
 struct Named {
@@ -50,9 +55,10 @@ impl<'t> Names<'t> {
             params: Vec::new(),
             by_name: BTreeMap::new(),
             read: BTreeSet::new(),
+            unknown: 0,
         };
         for entry in params {
-            let plain = names.plain(entry, "a parameter", faults);
+            let plain = plain(entry, "a parameter", faults);
             let meaning = plain.map_or(Meaning::Unsound, |node| {
                 names.params.push(node);
                 Meaning::Param(names.params.len() - 1)
@@ -60,7 +66,7 @@ impl<'t> Names<'t> {
             names.declare(entry, meaning, faults);
         }
         for entry in axes {
-            let axis = names.plain(entry, "an axis", faults).and_then(|value| {
+            let axis = plain(entry, "an axis", faults).and_then(|value| {
                 let key = entry.key.clone();
                 axes::settle(&Entry { key, value }, faults)
             });
@@ -76,33 +82,18 @@ impl<'t> Names<'t> {
     fn declare(&mut self, entry: &Entry<'t>, meaning: Meaning, faults: &mut Faults) {
         let name = entry.key.get_ref();
         let span = entry.key.span();
-        if let Some(other) = self.by_name.get(name) {
+        if let Some(other) = self.by_name.get_mut(name) {
             faults.push(
                 Diagnostic::new(format!("`{name}` is both a parameter and an axis"))
                     .at(span)
                     .also(other.span.clone(), "the parameter")
                     .help("they share one namespace: rename one of them"),
             );
-            self.read.insert(name.clone());
+            // Which of them is meant is open.
+            other.meaning = Meaning::Unsound;
             return;
         }
         self.by_name.insert(name.clone(), Named { meaning, span });
-    }
-
-    /// A value of [params] or [axes] with doubled braces read; placeholders
-    /// have no meaning there.
-    fn plain(&self, entry: &Entry<'t>, what: &str, faults: &mut Faults) -> Option<Node<'t>> {
-        let (uses, bad) = placeholder::uses(&entry.value);
-        let sound = uses.is_empty() && bad.is_empty();
-        bad.into_iter().for_each(|fault| faults.push(fault));
-        for found in uses {
-            faults.push(
-                Diagnostic::new(format!("{what} cannot refer to `{}`", found.name))
-                    .at(found.span)
-                    .help("placeholders are read in stages and [defaults]; write `{{` for a brace"),
-            );
-        }
-        sound.then(|| placeholder::fill(&entry.value, &|_, _| None))
     }
 
     pub(super) fn meaning(&self, name: &str) -> Option<Meaning> {
@@ -119,13 +110,17 @@ impl<'t> Names<'t> {
     /// A fault for a name that is not declared. The name that was perhaps
     /// meant counts as read, lest it be told as unused too.
     pub(super) fn unknown(&mut self, what: &str, name: &str, axes_only: bool) -> Diagnostic {
+        let fault = Diagnostic::new(format!("no {what} is named `{name}`"));
+        self.unknown += 1;
+        if self.unknown > COMPARED {
+            return fault;
+        }
         let names: Vec<&str> = self
             .by_name
             .iter()
             .filter(|(_, named)| !axes_only || !matches!(named.meaning, Meaning::Param(_)))
             .map(|(name, _)| name.as_str())
             .collect();
-        let fault = Diagnostic::new(format!("no {what} is named `{name}`"));
         let fault = if names.is_empty() {
             fault.label("the file declares none")
         } else {
@@ -243,7 +238,7 @@ impl<'t> Names<'t> {
     ) -> Option<R> {
         let (uses, bad) = placeholder::uses(node);
         let mut sound = bad.is_empty();
-        bad.into_iter().for_each(|fault| faults.push(fault));
+        faults.extend(bad);
         for found in uses {
             match self.check(&found, faults) {
                 Ok(None) => {}
@@ -283,6 +278,22 @@ impl<'t> Names<'t> {
             faults.push(fault.at(named.span.clone()));
         }
     }
+}
+
+/// A value of [params] or [axes] with doubled braces read; placeholders
+/// have no meaning there.
+fn plain<'t>(entry: &Entry<'t>, what: &str, faults: &mut Faults) -> Option<Node<'t>> {
+    let (uses, bad) = placeholder::uses(&entry.value);
+    let sound = uses.is_empty() && bad.is_empty();
+    faults.extend(bad);
+    for found in uses {
+        faults.push(
+            Diagnostic::new(format!("{what} cannot refer to `{}`", found.name))
+                .at(found.span)
+                .help("placeholders are read in stages and [defaults]; write `{{` for a brace"),
+        );
+    }
+    sound.then(|| placeholder::fill(&entry.value, &|_, _| None))
 }
 
 /// Why a value cannot be a part of a string.

@@ -78,7 +78,7 @@ pub(super) fn spelled(scalar: &Scalar) -> String {
 }
 
 /// The same value with every span moved `by` bytes on.
-pub(super) fn moved<'t>(node: Node<'t>, by: usize) -> Node<'t> {
+pub(super) fn moved(node: Node<'_>, by: usize) -> Node<'_> {
     let span = node.span();
     let value = match node.into_inner() {
         DeValue::Array(items) => {

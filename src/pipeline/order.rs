@@ -47,10 +47,10 @@ pub(super) fn order(
 /// The edges of a shortest cycle through the first stage of a component.
 fn cycle(graph: &DiGraph<(), usize>, component: &[NodeIndex]) -> Option<Vec<usize>> {
     let start = *component.iter().min()?;
-    let mut reached: Vec<Option<usize>> = vec![None; graph.node_count()];
     if component.len() == 1 && graph.find_edge(start, start).is_none() {
         return None;
     }
+    let mut reached: Vec<Option<usize>> = vec![None; graph.node_count()];
     let mut queue = VecDeque::from([start]);
     while let Some(node) = queue.pop_front() {
         for edge in graph.edges(node) {

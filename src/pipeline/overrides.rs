@@ -30,19 +30,17 @@ pub(super) fn apply<'t>(tree: &mut DeTable<'t>, overrides: &'t [String], faults:
         let base = faults.read(Source::command_line(format!("{FLAG}{text}"))) + FLAG.len();
         let done = read(text, base).and_then(|(path, value)| set(tree, &path, value));
         if let Err(fault) = done {
-            faults.push(*fault);
+            faults.push(fault);
         }
     }
 }
 
 /// The key and the value of one override.
-fn read(text: &str, base: usize) -> Result<(Vec<Segment<'_>>, Node<'_>), Box<Diagnostic>> {
+fn read(text: &str, base: usize) -> Result<(Vec<Segment<'_>>, Node<'_>), Diagnostic> {
     let refuse = |message: &str| {
-        Box::new(
-            Diagnostic::new(message)
-                .at(base..base + text.len())
-                .help(FORM),
-        )
+        Diagnostic::new(message)
+            .at(base..base + text.len())
+            .help(FORM)
     };
     let Some((key, value)) = text.split_once('=') else {
         return Err(refuse("`--set` takes a key and a value with `=` between"));
@@ -67,7 +65,7 @@ fn read(text: &str, base: usize) -> Result<(Vec<Segment<'_>>, Node<'_>), Box<Dia
         return Err(refuse("the key of `--set` is nested too deeply"));
     }
     if let Some(fault) = limits::nesting(value) {
-        return Err(Box::new(fault.at(start..start + value.len())));
+        return Err(fault.at(start..start + value.len()));
     }
     match DeValue::parse(value) {
         Ok(node) => Ok((path, moved(node, start))),
@@ -78,10 +76,10 @@ fn read(text: &str, base: usize) -> Result<(Vec<Segment<'_>>, Node<'_>), Box<Dia
         }
         Err(error) => {
             let span = error.span().unwrap_or(0..value.len());
-            Err(Box::new(
+            Err(
                 Diagnostic::new(format!("not a TOML value: {}", error.message()))
                     .at(start + span.start..start + span.end),
-            ))
+            )
         }
     }
 }
@@ -90,7 +88,7 @@ fn set<'t>(
     tree: &mut DeTable<'t>,
     path: &[Segment<'t>],
     value: Node<'t>,
-) -> Result<(), Box<Diagnostic>> {
+) -> Result<(), Diagnostic> {
     match path {
         [name] => set_name(tree, name, value),
         [section, rest @ ..] if syntax::is_section(section.get_ref()) => {
@@ -99,7 +97,7 @@ fn set<'t>(
             }
             put(tree, path, value)
         }
-        [first, ..] => Err(Box::new(
+        [first, ..] => Err(
             Diagnostic::new(format!("`{first}` is not a section of a pipeline"))
                 .at(first.span())
                 .help(FORM)
@@ -107,7 +105,7 @@ fn set<'t>(
                     first.get_ref(),
                     ["pipeline", "defaults", "params", "axes", "stages"],
                 ),
-        )),
+        ),
         [] => Ok(()),
     }
 }
@@ -117,7 +115,7 @@ fn set_name<'t>(
     tree: &mut DeTable<'t>,
     name: &Segment<'t>,
     value: Node<'t>,
-) -> Result<(), Box<Diagnostic>> {
+) -> Result<(), Diagnostic> {
     let section = |section: &str| tree.get(section).and_then(|node| node.get_ref().as_table());
     let text = *name.get_ref();
     if section("params").is_some_and(|params| params.contains_key(text)) {
@@ -129,22 +127,29 @@ fn set_name<'t>(
         let section = Spanned::new(name.span(), "axes");
         return put(tree, &[section, name.clone()], value);
     }
+    if section("defaults").is_some_and(|defaults| defaults.contains_key(text)) {
+        return Err(
+            Diagnostic::new(format!("`{text}` is a default, not a parameter or an axis"))
+                .at(name.span())
+                .help(format!("write --set defaults.{text}=...")),
+        );
+    }
     let names: Vec<&str> = ["params", "axes"]
         .into_iter()
         .filter_map(section)
         .flat_map(|table| table.keys().map(|key| key.get_ref().as_ref()))
         .collect();
-    Err(Box::new(
+    Err(
         Diagnostic::new(format!("no parameter or axis is named `{text}`"))
             .at(name.span())
             .label(format!("there are: {}", listing(&names)))
             .nearest(text, names.iter().copied())
             .help(FORM),
-    ))
+    )
 }
 
 /// The new values of an axis. Of an axis of records the named ones remain.
-fn restricted<'t>(axis: &Node<'t>, value: Node<'t>) -> Result<Node<'t>, Box<Diagnostic>> {
+fn restricted<'t>(axis: &Node<'t>, value: Node<'t>) -> Result<Node<'t>, Diagnostic> {
     let span = value.span();
     let wanted: Vec<Node<'t>> = match value.into_inner() {
         DeValue::Array(items) => items.into_iter().collect(),
@@ -173,7 +178,7 @@ fn restricted<'t>(axis: &Node<'t>, value: Node<'t>) -> Result<Node<'t>, Box<Diag
             Some(name) if !records.is_empty() => {
                 match records.iter().find(|r| name_of(r).as_deref() == Some(name)) {
                     Some(record) => kept.push((*record).clone()),
-                    None => return Err(Box::new(no_record(name, &records, &item, name_of))),
+                    None => return Err(no_record(name, &records, &item, name_of)),
                 }
             }
             _ => kept.push(item),
@@ -198,7 +203,7 @@ fn no_record<'t>(
         .nearest(name, names.iter().map(String::as_str))
 }
 
-fn known_stage(tree: &DeTable<'_>, name: &Segment<'_>) -> Result<(), Box<Diagnostic>> {
+fn known_stage(tree: &DeTable<'_>, name: &Segment<'_>) -> Result<(), Diagnostic> {
     let stages = tree
         .get("stages")
         .and_then(|node| node.get_ref().as_table());
@@ -210,12 +215,10 @@ fn known_stage(tree: &DeTable<'_>, name: &Segment<'_>) -> Result<(), Box<Diagnos
         .flat_map(|stages| stages.keys().map(|key| key.get_ref().as_ref()))
         .collect();
     let fault = Diagnostic::new(format!("no stage is named `{name}`")).at(name.span());
-    Err(Box::new(
-        match nearest(name.get_ref(), names.iter().copied()) {
-            Some(near) => fault.help(format!("did you mean `{near}`?")),
-            None => fault.help(format!("stages: {}", listing(&names))),
-        },
-    ))
+    Err(match nearest(name.get_ref(), names.iter().copied()) {
+        Some(near) => fault.help(format!("did you mean `{near}`?")),
+        None => fault.help(format!("stages: {}", listing(&names))),
+    })
 }
 
 /// Puts the value at the path, making the tables on the way that are missing.
@@ -223,7 +226,7 @@ fn put<'t>(
     tree: &mut DeTable<'t>,
     path: &[Segment<'t>],
     value: Node<'t>,
-) -> Result<(), Box<Diagnostic>> {
+) -> Result<(), Diagnostic> {
     let Some((last, way)) = path.split_last() else {
         return Ok(());
     };
@@ -237,11 +240,9 @@ fn put<'t>(
         match node.get_mut() {
             DeValue::Table(inner) => table = inner,
             _ => {
-                return Err(Box::new(
-                    Diagnostic::new(format!("`{segment}` is not a table"))
-                        .at(segment.span())
-                        .label("nothing can be set inside it"),
-                ));
+                return Err(Diagnostic::new(format!("`{segment}` is not a table"))
+                    .at(segment.span())
+                    .label("nothing can be set inside it"));
             }
         }
     }

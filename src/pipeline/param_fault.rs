@@ -1,5 +1,12 @@
 //! What serde and the kinds say about parameters, in terms of TOML.
-use crate::diagnostic::{Diagnostic, nearest};
+use std::ops::Range;
+
+use toml::de::DeValue;
+
+use crate::{
+    diagnostic::{Diagnostic, nearest},
+    pipeline::node::Node,
+};
 
 /// A message of serde about the parameter `key`, as a fault without a place.
 pub(super) fn readable(key: &str, message: &str) -> Diagnostic {
@@ -112,9 +119,54 @@ fn unexpected(found: &str) -> String {
     }
 }
 
+/// Whether a value holds a node at this place: what a placeholder put in
+/// stands elsewhere in the text.
+pub(super) fn contains(node: &Node<'_>, span: &Range<usize>) -> bool {
+    node.span() == *span
+        || match node.get_ref() {
+            DeValue::Array(items) => items.iter().any(|item| contains(item, span)),
+            DeValue::Table(table) => table
+                .iter()
+                .any(|(key, value)| key.span() == *span || contains(value, span)),
+            _ => false,
+        }
+}
+
+/// A fault with the combinations that have it.
+pub(super) struct Refused {
+    pub(super) fault: Diagnostic,
+    /// The first combination, by number.
+    pub(super) first: usize,
+    last: usize,
+    pub(super) count: usize,
+}
+
+impl Refused {
+    /// One place is told once, however many combinations are refused there.
+    pub(super) fn note(refused: &mut Vec<Refused>, fault: Diagnostic, index: usize) {
+        match refused
+            .iter_mut()
+            .find(|other| other.fault.span == fault.span)
+        {
+            Some(known) if known.last == index => {}
+            Some(known) => {
+                known.count += 1;
+                known.last = index;
+            }
+            None => refused.push(Refused {
+                fault,
+                first: index,
+                last: index,
+                count: 1,
+            }),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::diagnostic::Remark;
 
     #[test]
     fn types_are_told_as_toml_has_them() {
@@ -145,7 +197,7 @@ mod tests {
         );
         assert_eq!(fault.message, "`k` cannot be \"meann\"");
         assert_eq!(fault.label, "one of: mean, none, std");
-        assert_eq!(fault.help, ["did you mean `mean`?"]);
+        assert_eq!(fault.remarks, [Remark::Help("did you mean `mean`?".into())]);
         let fault = readable("k", "unknown field `x`, there are no fields");
         assert_eq!(
             (fault.message.as_str(), fault.label.as_str()),

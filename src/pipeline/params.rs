@@ -1,12 +1,7 @@
 //! A stage's parameters: which the kind has, which are missing, what
 //! placeholders make of them, and the kind's own judgement. Each distinct
 //! combination of values is parsed once and shared by its instances.
-use std::{
-    borrow::Cow,
-    collections::{BTreeMap, BTreeSet},
-    ops::Range,
-    sync::Arc,
-};
+use std::{borrow::Cow, collections::BTreeSet, ops::Range, sync::Arc};
 
 use serde_json::Value;
 use toml::{
@@ -18,43 +13,16 @@ use crate::{
     artifact::show_coords,
     diagnostic::{Diagnostic, Faults, listing, nearest},
     pipeline::{
+        facts::Facts,
         frame::{self, Frame},
         names::Names,
         node::{Entry, Node},
-        param_fault::readable,
+        param_fault::{Refused, contains, readable},
         placeholder,
         syntax::{RESERVED, WrittenStage},
     },
     stage::{Action, Kind, ParamFault},
 };
-
-/// What the schema of a kind says of its parameters.
-pub(super) struct Facts {
-    pub(super) known: BTreeSet<String>,
-    required: Vec<String>,
-    defaults: BTreeMap<String, Value>,
-}
-
-impl Facts {
-    pub(super) fn of(kind: &Kind) -> Facts {
-        let schema = (kind.schema)();
-        let properties = schema.get("properties").and_then(Value::as_object);
-        let properties = || properties.into_iter().flatten();
-        Facts {
-            known: properties().map(|(name, _)| name.clone()).collect(),
-            required: schema
-                .get("required")
-                .and_then(Value::as_array)
-                .into_iter()
-                .flatten()
-                .filter_map(|name| name.as_str().map(str::to_owned))
-                .collect(),
-            defaults: properties()
-                .filter_map(|(name, about)| Some((name.clone(), about.get("default")?.clone())))
-                .collect(),
-        }
-    }
-}
 
 /// The actions of a stage's instances.
 pub(super) struct Actions {
@@ -202,7 +170,7 @@ impl<'t> Sheet<'_, 't> {
         for entry in std::mem::take(&mut self.entries) {
             let (uses, bad) = placeholder::uses(&entry.value);
             let mut sound = bad.is_empty();
-            bad.into_iter().for_each(|fault| faults.push(fault));
+            faults.extend(bad);
             for found in uses {
                 match names.check(&found, faults) {
                     Ok(None) => {}
@@ -364,17 +332,15 @@ impl<'t> Sheet<'_, 't> {
                 return None;
             }
             let told = Diagnostic::new(fault.message.clone());
-            return Some(match table.get(param) {
-                Some(node) => (told.at(node.span()), None),
-                None => {
-                    let told = told.at(self.token.clone());
-                    let label = facts
-                        .defaults
-                        .get(param)
-                        .map(|value| format!("`{param}` is {value} by default"));
-                    (told.label(label.unwrap_or_default()), None)
-                }
-            });
+            if let Some(node) = table.get(param) {
+                return Some((told.at(node.span()), None));
+            }
+            let label = facts
+                .defaults
+                .get(param)
+                .map(|value| format!("`{param}` is {value} by default"));
+            let told = told.at(self.token.clone()).label(label.unwrap_or_default());
+            return Some((told, None));
         }
         let inside = fault.span.clone().and_then(|span| {
             table.iter().find_map(|(key, value)| {
@@ -392,49 +358,6 @@ impl<'t> Sheet<'_, 't> {
                 None,
             )),
             None => None,
-        }
-    }
-}
-
-/// Whether a value holds a node at this place: what a placeholder put in
-/// stands elsewhere in the text.
-fn contains(node: &Node<'_>, span: &Range<usize>) -> bool {
-    node.span() == *span
-        || match node.get_ref() {
-            DeValue::Array(items) => items.iter().any(|item| contains(item, span)),
-            DeValue::Table(table) => table
-                .iter()
-                .any(|(key, value)| key.span() == *span || contains(value, span)),
-            _ => false,
-        }
-}
-
-/// A fault with the combinations that have it.
-struct Refused {
-    fault: Diagnostic,
-    first: usize,
-    last: usize,
-    count: usize,
-}
-
-impl Refused {
-    /// One place is told once, however many combinations are refused there.
-    fn note(refused: &mut Vec<Refused>, fault: Diagnostic, index: usize) {
-        match refused
-            .iter_mut()
-            .find(|other| other.fault.span == fault.span)
-        {
-            Some(known) if known.last == index => {}
-            Some(known) => {
-                known.count += 1;
-                known.last = index;
-            }
-            None => refused.push(Refused {
-                fault,
-                first: index,
-                last: index,
-                count: 1,
-            }),
         }
     }
 }

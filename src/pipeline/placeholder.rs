@@ -154,15 +154,16 @@ pub(super) fn fill<'n, 't: 'n>(
     Spanned::new(node.span(), value)
 }
 
-fn filled<'n, 't: 'n>(
-    text: &Cow<'t, str>,
+fn filled<'n>(
+    text: &str,
     lookup: &dyn Fn(&str, Option<&str>) -> Option<DeValue<'n>>,
 ) -> DeValue<'n> {
     let Ok(pieces) = pieces(text) else {
-        return DeValue::String(text.clone());
+        return DeValue::String(Cow::Owned(text.to_owned()));
     };
     if let [Piece::Name { name, field, .. }] = pieces.as_slice() {
-        return lookup(name, *field).unwrap_or_else(|| DeValue::String(text.clone()));
+        return lookup(name, *field)
+            .unwrap_or_else(|| DeValue::String(Cow::Owned(text.to_owned())));
     }
     let mut out = String::new();
     for piece in pieces {

@@ -9,12 +9,13 @@ use crate::{
         bind::Binder,
         connect::{self, Wiring},
         document, execution,
+        facts::Facts,
         frame::{self, Frame},
         limits,
         meaning::{Axis, Execution, Pipeline, StageMeaning},
         names::Names,
         order, overrides,
-        params::{self, Actions, Facts},
+        params::{self, Actions},
         placeholder,
         syntax::{self, Written},
     },
@@ -66,18 +67,18 @@ fn resolve(
         );
     }
     let mut names = Names::settle(&written.params, &written.axes, faults);
-    let frames = frame::all(&written, kinds, &mut names, faults);
+    let frames = frame::all(&written, kinds, &mut names, faults)?;
     if let Some(fault) = frame::check_count(&written, &frames) {
         faults.push(fault);
         return None;
     }
-    let actions = actions(&written, &frames, &mut names, faults);
+    let actions = actions(&written, &frames, &mut names, faults)?;
     let executions: Vec<Execution> = written
         .stages
         .iter()
         .map(|stage| execution::settle(&stage.execution, &mut names, faults))
         .collect();
-    let wiring = connect::connect(&written.stages, &frames, &mut names, faults);
+    let wiring = connect::connect(&written.stages, &frames, &mut names, faults)?;
     let order = order::order(&written.stages, &wiring.edges, faults);
     align::check(
         &written.stages,
@@ -120,13 +121,13 @@ struct Resolved<'t> {
     order: Vec<usize>,
 }
 
-/// The actions of every stage, and faults for defaults that no kind has.
+/// The actions of every stage (none where the faults are too many), and faults for defaults that no kind has.
 fn actions<'t>(
     written: &Written<'t>,
     frames: &[Frame],
     names: &mut Names<'t>,
     faults: &mut Faults,
-) -> Vec<Option<Actions>> {
+) -> Option<Vec<Option<Actions>>> {
     let mut facts: BTreeMap<&str, Facts> = BTreeMap::new();
     for kind in frames.iter().filter_map(|frame| frame.kind) {
         facts.entry(kind.name).or_insert_with(|| Facts::of(kind));
@@ -160,26 +161,30 @@ fn actions<'t>(
             }
         });
     }
-    written
-        .stages
-        .iter()
-        .zip(frames)
-        .map(
-            |(stage, frame)| match frame.kind.and_then(|kind| facts.get(kind.name)) {
-                Some(facts) => {
-                    params::settle(stage, frame, &written.defaults, facts, names, faults)
+    let mut actions = Vec::with_capacity(frames.len());
+    for (stage, frame) in written.stages.iter().zip(frames) {
+        if faults.is_full() {
+            return None;
+        }
+        let Some(facts) = frame.kind.and_then(|kind| facts.get(kind.name)) else {
+            for entry in &stage.params {
+                for found in placeholder::uses(&entry.value).0 {
+                    names.mark_read(&found.name);
                 }
-                None => {
-                    for entry in &stage.params {
-                        for found in placeholder::uses(&entry.value).0 {
-                            names.mark_read(&found.name);
-                        }
-                    }
-                    None
-                }
-            },
-        )
-        .collect()
+            }
+            actions.push(None);
+            continue;
+        };
+        actions.push(params::settle(
+            stage,
+            frame,
+            &written.defaults,
+            facts,
+            names,
+            faults,
+        ));
+    }
+    Some(actions)
 }
 
 fn assemble(

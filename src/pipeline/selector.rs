@@ -40,17 +40,16 @@ pub enum Pick {
 impl Selector {
     /// Reads the form; `grop@lr=x` is a selector until it meets a pipeline.
     pub fn parse(text: &str) -> Result<Selector, Faults> {
-        Selector::read(text).map_err(|fault| Faults::of(Source::command_line(text), *fault))
+        Selector::read(text).map_err(|fault| Faults::of(Source::command_line(text), fault))
     }
 
     /// The same with a bare fault, whose span counts from the selector's start.
-    pub(super) fn read(text: &str) -> Result<Selector, Box<Diagnostic>> {
-        let refuse =
-            |message: String, at: Range<usize>| {
-                Box::new(Diagnostic::new(message).at(at).help(
-                    "a selector is stage@axis=value,axis=a..b; `first` and `last` are values",
-                ))
-            };
+    pub(super) fn read(text: &str) -> Result<Selector, Diagnostic> {
+        let refuse = |message: String, at: Range<usize>| {
+            Diagnostic::new(message)
+                .at(at)
+                .help("a selector is stage@axis=value,axis=a..b; `first` and `last` are values")
+        };
         let (head, picks) = match text.split_once('@') {
             Some((head, picks)) => (head, Some(picks)),
             None => (text, None),
@@ -111,15 +110,11 @@ impl Pick {
 
     /// The positions of the picked values among `sorted`, ascending; a fault
     /// without a place for a value that is not there.
-    pub(super) fn among(
-        &self,
-        axis: &str,
-        sorted: &[Scalar],
-    ) -> Result<Vec<usize>, Box<Diagnostic>> {
+    pub(super) fn among(&self, axis: &str, sorted: &[Scalar]) -> Result<Vec<usize>, Diagnostic> {
         match self {
             Pick::Value(text) => match find(text, sorted) {
                 Some(position) => Ok(vec![position]),
-                None => Err(Box::new(not_there(axis, text, sorted))),
+                None => Err(not_there(axis, text, sorted)),
             },
             // A value of that very name goes first.
             Pick::First => Ok(vec![find("first", sorted).unwrap_or(0)]),
@@ -131,10 +126,8 @@ impl Pick {
                 let bound = |text: &Option<String>, open: f64| match text {
                     None => Ok(open),
                     Some(text) => text.parse::<f64>().map_err(|_| {
-                        Box::new(
-                            Diagnostic::new(format!("`{text}` is not a number"))
-                                .help("a range such as 25..100 goes over numbers"),
-                        )
+                        Diagnostic::new(format!("`{text}` is not a number"))
+                            .help("a range such as 25..100 goes over numbers")
                     }),
                 };
                 let from = bound(from, f64::NEG_INFINITY)?;
@@ -146,10 +139,10 @@ impl Pick {
                     .map(|(position, _)| position)
                     .collect();
                 if picked.is_empty() {
-                    return Err(Box::new(
-                        Diagnostic::new(format!("no value of `{axis}` lies in this range"))
-                            .label(format!("values: {}", listing(sorted))),
-                    ));
+                    return Err(Diagnostic::new(format!(
+                        "no value of `{axis}` lies in this range"
+                    ))
+                    .label(format!("values: {}", listing(sorted))));
                 }
                 Ok(picked)
             }
@@ -222,7 +215,11 @@ impl Pipeline {
         for selector in selectors {
             let base = faults.read(Source::command_line(&*selector.text));
             match self.selected(selector) {
-                Ok(found) => found.into_iter().for_each(|id| wanted[id] = true),
+                Ok(found) => {
+                    for id in found {
+                        wanted[id] = true;
+                    }
+                }
                 Err(mut fault) => {
                     let at = fault.span.take().unwrap_or(0..selector.text.len());
                     faults.push(fault.at(base + at.start..base + at.end));
@@ -235,7 +232,7 @@ impl Pipeline {
         Ok(self.ids().filter(|id| wanted[id.0]).collect())
     }
 
-    fn selected(&self, selector: &Selector) -> Result<Vec<usize>, Box<Diagnostic>> {
+    fn selected(&self, selector: &Selector) -> Result<Vec<usize>, Diagnostic> {
         let stage = self.stage_named(&selector.stage).ok_or_else(|| {
             let names = self.stages.iter().map(|stage| stage.name.as_str());
             no_such_stage(&selector.stage, names).at(0..selector.stage.len())
@@ -250,9 +247,7 @@ impl Pipeline {
                 .find(|known| known.name == *axis && over.contains(&axis.as_str()))
                 .map(|axis| axis.values.clone());
             let Some(mut values) = values else {
-                return Err(Box::new(
-                    no_such_axis(&stage.name, axis, &over).at(at.clone()),
-                ));
+                return Err(no_such_axis(&stage.name, axis, &over).at(at.clone()));
             };
             values.sort();
             let places = pick
@@ -273,7 +268,7 @@ impl Pipeline {
     }
 }
 
-fn check_output(stage: &StageMeaning, selector: &Selector) -> Result<(), Box<Diagnostic>> {
+fn check_output(stage: &StageMeaning, selector: &Selector) -> Result<(), Diagnostic> {
     let Some(output) = &selector.output else {
         return Ok(());
     };
@@ -288,12 +283,12 @@ fn check_output(stage: &StageMeaning, selector: &Selector) -> Result<(), Box<Dia
         .map(|port| port.name)
         .collect();
     let start = selector.stage.len() + 1;
-    Err(Box::new(
+    Err(
         Diagnostic::new(format!("`{}` has no output `{output}`", stage.name))
             .at(start..start + output.len())
             .label(format!("outputs: {}", listing(&names)))
             .nearest(output, names.iter().copied()),
-    ))
+    )
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use toml::{
 };
 
 use crate::{
-    diagnostic::{Diagnostic, Faults},
+    diagnostic::{Diagnostic, Faults, nearest},
     pipeline::node::{Entry, Node, describe, entries},
 };
 
@@ -56,45 +56,26 @@ pub(super) struct WrittenInput {
     pub(super) references: Vec<Spanned<String>>,
 }
 
+/// A section: its name, the place of that, its entries.
+type Section<'t> = (&'static str, Range<usize>, Vec<Entry<'t>>);
+
 /// The sections of a parsed text. Faults are added; what remains is usable.
 pub(super) fn read<'t>(tree: DeTable<'t>, faults: &mut Faults) -> Written<'t> {
     let mut written = Written::default();
-    let mut sections = Vec::new();
-    for section in entries(tree) {
-        let (key, span) = (section.key.get_ref().clone(), section.key.span());
-        if !SECTIONS.contains(&key.as_str()) {
-            faults.push(
-                Diagnostic::new(format!("unknown section `{key}`"))
-                    .at(span)
-                    .label(format!("sections: {}", SECTIONS.join(", ")))
-                    .nearest(&key, SECTIONS),
-            );
-            continue;
-        }
-        match section.value.into_inner() {
-            DeValue::Table(table) => sections.push((key, span, entries(table))),
-            other => faults.push(
-                Diagnostic::new(format!("`{key}` is a section, not {}", describe(&other)))
-                    .at(span)
-                    .help(format!("write [{key}] on a line of its own")),
-            ),
-        }
-    }
     let mut headed = false;
-    for (key, span, entries) in sections {
-        match key.as_str() {
+    for (name, span, entries) in sections(tree, faults) {
+        match name {
             "pipeline" => {
                 headed = true;
                 written.name = head(entries, &span, faults);
             }
-            "defaults" => written.defaults = entries,
-            "params" => written.params = named(entries, "parameter", faults),
-            "axes" => written.axes = named(entries, "axis", faults),
+            "defaults" => written.defaults.extend(entries),
+            "params" => written.params.extend(named(entries, "parameter", faults)),
+            "axes" => written.axes.extend(named(entries, "axis", faults)),
             _ => {
-                written.stages = named(entries, "stage", faults)
-                    .into_iter()
-                    .filter_map(|entry| stage(entry, faults))
-                    .collect()
+                let stages = named(entries, "stage", faults);
+                let stages = stages.into_iter().filter_map(|entry| stage(entry, faults));
+                written.stages.extend(stages);
             }
         }
     }
@@ -108,6 +89,36 @@ pub(super) fn read<'t>(tree: DeTable<'t>, faults: &mut Faults) -> Written<'t> {
         );
     }
     written
+}
+
+/// The tables of a text as sections. An unknown one counts as the section that
+/// was perhaps meant, lest everything that reads from it be told as well.
+fn sections<'t>(tree: DeTable<'t>, faults: &mut Faults) -> Vec<Section<'t>> {
+    let mut sections = Vec::new();
+    for section in entries(tree) {
+        let (key, span) = (section.key.get_ref().as_str(), section.key.span());
+        let known = SECTIONS.into_iter().find(|name| *name == key);
+        if known.is_none() {
+            faults.push(
+                Diagnostic::new(format!("unknown section `{key}`"))
+                    .at(span.clone())
+                    .label(format!("sections: {}", SECTIONS.join(", ")))
+                    .nearest(key, SECTIONS),
+            );
+        }
+        let Some(name) = known.or_else(|| nearest(key, SECTIONS)) else {
+            continue;
+        };
+        match section.value.into_inner() {
+            DeValue::Table(table) => sections.push((name, span, entries(table))),
+            other => faults.push(
+                Diagnostic::new(format!("`{key}` is a section, not {}", describe(&other)))
+                    .at(span)
+                    .help(format!("write [{key}] on a line of its own")),
+            ),
+        }
+    }
+    sections
 }
 
 /// The section [pipeline]: checks the format and gives the name.

@@ -20,9 +20,10 @@ pub fn answer_logits(model: &Model, batch: &Batch, temperature: f64) -> Result<T
         DType::F16 | DType::BF16 => logits.to_dtype(DType::F32)?,
         _ => logits,
     };
-    match temperature == 1.0 {
-        true => Ok(logits),
-        false => Ok((logits / temperature)?),
+    if temperature == 1.0 {
+        Ok(logits)
+    } else {
+        Ok((logits / temperature)?)
     }
 }
 

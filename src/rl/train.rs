@@ -127,9 +127,10 @@ impl Trainer {
             options.num_iterations,
             options.num_generations
         );
-        let (policy, master) = match model.dtype() == dtype {
-            true => (model, None),
-            false => (model.to_dtype(dtype)?, Some(model)),
+        let (policy, master) = if model.dtype() == dtype {
+            (model, None)
+        } else {
+            (model.to_dtype(dtype)?, Some(model))
         };
         Ok(Trainer {
             reference: Tensor::zeros((0, 0), DType::F32, policy.device())?,

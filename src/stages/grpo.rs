@@ -113,8 +113,16 @@ impl Stage for Grpo {
     const ABOUT: &'static str = "what GRPO gains from a checkpoint, by number of updates";
     const PORTS: Ports = Ports {
         inputs: &[
-            InputPort::one("checkpoint", ArtifactType::Checkpoint, "where RL starts, and the reference"),
-            InputPort::one("prompts", ArtifactType::Prompts, "drawn from `train`, judged on `eval`"),
+            InputPort::one(
+                "checkpoint",
+                ArtifactType::Checkpoint,
+                "where RL starts, and the reference",
+            ),
+            InputPort::one(
+                "prompts",
+                ArtifactType::Prompts,
+                "drawn from `train`, judged on `eval`",
+            ),
         ],
         outputs: &[
             OutputPort::new(
@@ -143,7 +151,12 @@ impl Stage for Grpo {
         let least = if alone { 1 } else { 2 };
         ranges::whole("updates", self.updates, 1, 1_000_000)?;
         ranges::whole("num_generations", self.num_generations as u64, least, 4096)?;
-        ranges::whole("prompts_per_update", self.prompts_per_update as u64, 1, 1 << 20)?;
+        ranges::whole(
+            "prompts_per_update",
+            self.prompts_per_update as u64,
+            1,
+            1 << 20,
+        )?;
         ranges::whole("num_iterations", self.num_iterations as u64, 1, 1024)?;
         ranges::positive("epsilon", self.epsilon)?;
         ranges::decay("epsilon", self.epsilon)?;
@@ -193,7 +206,8 @@ impl Run {
         let device = grpo.device.open()?;
         let dtype = grpo.dtype.dtype();
         if let Some(resume) = context.resume() {
-            let text = std::fs::read_to_string(checkpoint.config()?).context("read `config.json`")?;
+            let text =
+                std::fs::read_to_string(checkpoint.config()?).context("read `config.json`")?;
             let task = label_task(prompts, tokenizer, &lm::Config::parse(&text)?)?;
             let trainer = Trainer::load(&resume.folder, &device, dtype, task, grpo.options())?;
             let history = History::load(&resume.folder)?;
@@ -235,7 +249,12 @@ impl Run {
     }
 
     /// The tables of everything so far.
-    fn outputs(&self, grpo: &Grpo, checkpoint: &Checkpoint, tokenizer: &Tokenizer) -> Result<Outputs> {
+    fn outputs(
+        &self,
+        grpo: &Grpo,
+        checkpoint: &Checkpoint,
+        tokenizer: &Tokenizer,
+    ) -> Result<Outputs> {
         let updates = self.history.updates.len() as u64;
         let (r_before, r_after) = (self.history.r_before, self.trainer.expected_reward()?);
         let rewards = RewardRow {
@@ -251,7 +270,10 @@ impl Run {
         let mut rollouts = self.history.rollouts(grpo.num_generations, tokenizer)?;
         let rollouts = encode(&mut rollouts, &ROLLOUTS)?;
         Ok(Outputs::new()
-            .with("rewards", Produced::Bytes(encode_rows(&[rewards], &REWARDS)?))
+            .with(
+                "rewards",
+                Produced::Bytes(encode_rows(&[rewards], &REWARDS)?),
+            )
             .with("training-log", Produced::Bytes(log))
             .with("rollouts", Produced::Bytes(rollouts)))
     }

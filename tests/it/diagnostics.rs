@@ -1,6 +1,6 @@
 //! Every fault of a pipeline's text, as it is shown: one test per bad input,
 //! each with the whole message. Here the limits; below them the rest by theme.
-use std::path::PathBuf;
+use std::{fmt::Write as _, path::PathBuf};
 
 use vgh::{
     diagnostic::Source,
@@ -68,13 +68,13 @@ fn over_64_levels() {
             &[("alpha = 1.0", &format!("alpha = {}", "[".repeat(65)))],
             &[]
         ),
-        r#"error: tables and lists stand inside each other more than 64 levels deep
+        r"error: tables and lists stand inside each other more than 64 levels deep
   --> pipelines/sketch.toml:33:71
    |
 33 | alpha = [[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[
    |                                                                       ^ level 65
 
-1 fault; nothing was run"#
+1 fault; nothing was run"
     );
 }
 
@@ -99,10 +99,12 @@ fn a_long_chain_and_a_long_cycle_do_not_exhaust_the_stack() {
     let chain = |first: &str| {
         let mut text = format!("[pipeline]\nformat = 1\nname = \"c\"\n[stages.s0]\n{first}\n");
         for i in 1..20_000 {
-            text += &format!(
+            write!(
+                text,
                 "[stages.s{i}]\nkind = \"relay\"\ninputs = {{ corpus = \"s{}\" }}\n",
                 i - 1
-            );
+            )
+            .unwrap();
         }
         text
     };
@@ -124,11 +126,15 @@ fn a_long_chain_and_a_long_cycle_do_not_exhaust_the_stack() {
 fn a_file_full_of_faults_is_told_in_part() {
     let mut text = String::from("[pipeline]\nformat = 1\nname = \"f\"\n");
     for i in 0..30_000 {
-        text += &format!("[stages.s{i}]\nkind = \"relay\"\ninputs = {{ corpus = \"t{i}\" }}\n");
+        write!(
+            text,
+            "[stages.s{i}]\nkind = \"relay\"\ninputs = {{ corpus = \"t{i}\" }}\n"
+        )
+        .unwrap();
     }
     let told = faults(&text, &[]);
     assert!(
-        told.ends_with("and 460 more\n500 faults; nothing was run"),
+        told.ends_with("and 160 more\n200 faults; nothing was run"),
         "{told}"
     );
 }
@@ -164,13 +170,13 @@ fn over_100_000_values() {
             )],
             &[]
         ),
-        r#"error: the axis `rl_seed` has 9000000001 values
+        r"error: the axis `rl_seed` has 9000000001 values
   --> pipelines/sketch.toml:13:11
    |
 13 | rl_seed = { from = 0, to = 9_000_000_000, by = 1 }
    |           ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ the limit is 100000
 
-1 fault; nothing was run"#
+1 fault; nothing was run"
     );
 }
 
@@ -178,13 +184,15 @@ fn over_100_000_values() {
 fn a_product_beyond_any_number() {
     let mut text = String::from("[pipeline]\nformat = 1\nname = \"p\"\n[axes]\n");
     for axis in 0..50 {
-        text += &format!("a{axis} = {{ from = 1, to = 1000, by = 1 }}\n");
+        writeln!(text, "a{axis} = {{ from = 1, to = 1000, by = 1 }}").unwrap();
     }
     let over: Vec<String> = (0..50).map(|axis| format!("\"a{axis}\"")).collect();
-    text += &format!(
+    write!(
+        text,
         "[stages.s]\nkind = \"copy-corpus\"\nover = [{}]\n",
         over.join(", ")
-    );
+    )
+    .unwrap();
     let told = faults(&text, &[]);
     assert!(
         told.starts_with(

@@ -20,7 +20,10 @@ fn shapes(path: &Path) -> String {
     for id in pipeline.ids() {
         let stage = pipeline.stage_of(id);
         let shape = Manifest::shape(stage.kind, pipeline.instance(id), &BTreeMap::new());
-        stages.entry(&stage.name).or_default().push(shape.digest().to_string());
+        stages
+            .entry(&stage.name)
+            .or_default()
+            .push(shape.digest().to_string());
     }
     let line = |(name, mut digests): (&str, Vec<String>)| {
         digests.sort();
@@ -43,7 +46,11 @@ fn shapes_of_the_pipelines_stay_what_they_are() {
             fs::create_dir_all(golden.parent().unwrap()).unwrap();
             fs::write(&golden, &now).unwrap();
         }
-        assert_eq!(now, fs::read_to_string(&golden).unwrap_or_default(), "{name}");
+        assert_eq!(
+            now,
+            fs::read_to_string(&golden).unwrap_or_default(),
+            "{name}"
+        );
         seen += 1;
     }
     assert!(seen > 0);

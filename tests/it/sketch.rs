@@ -10,6 +10,8 @@ use vgh::{
 
 pub(crate) const KINDS: &[Kind] = &[
     Kind::of::<CopyCorpus>(),
+    Kind::of::<CopyCorpora>(),
+    Kind::of::<Relay>(),
     Kind::of::<Pretrain>(),
     Kind::of::<LabelCopy>(),
     Kind::of::<Headroom>(),
@@ -55,6 +57,39 @@ impl Stage for CopyCorpus {
     const ABOUT: &'static str = "";
     const PORTS: Ports = Ports {
         inputs: &[],
+        outputs: &[output("corpus", ArtifactType::Corpus)],
+    };
+    no_work!();
+}
+
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct CopyCorpora {}
+
+impl Stage for CopyCorpora {
+    const KIND: &'static str = "copy-corpora";
+    const VERSION: u32 = 1;
+    const ABOUT: &'static str = "";
+    const PORTS: Ports = Ports {
+        inputs: &[],
+        outputs: &[
+            output("small", ArtifactType::Corpus),
+            output("large", ArtifactType::Corpus),
+        ],
+    };
+    no_work!();
+}
+
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Relay {}
+
+impl Stage for Relay {
+    const KIND: &'static str = "relay";
+    const VERSION: u32 = 1;
+    const ABOUT: &'static str = "";
+    const PORTS: Ports = Ports {
+        inputs: &[input("corpus", ArtifactType::Corpus)],
         outputs: &[output("corpus", ArtifactType::Corpus)],
     };
     no_work!();

@@ -80,7 +80,12 @@ fn fixture() -> PathBuf {
 
 /// The fixture as artifacts: eight prompts to learn from, four to be judged on.
 fn inputs(folder: &Path) -> Inputs {
-    Position { step: 250, tokens: 160_000 }.write(folder).unwrap();
+    Position {
+        step: 250,
+        tokens: 160_000,
+    }
+    .write(folder)
+    .unwrap();
     let mut files = BTreeMap::from([("vgh.json".to_owned(), folder.join("vgh.json"))]);
     for name in ["config.json", "tokenizer.json", "model.safetensors"] {
         files.insert(name.to_owned(), fixture().join(name));
@@ -93,7 +98,11 @@ fn inputs(folder: &Path) -> Inputs {
             prompt: i as i64,
             text: text("text"),
             label: text("label_text"),
-            split: if i % 3 == 2 { Split::Eval } else { Split::Train },
+            split: if i % 3 == 2 {
+                Split::Eval
+            } else {
+                Split::Train
+            },
             template: "fixture".to_owned(),
         }
     };
@@ -208,7 +217,10 @@ fn tables_say_what_happened() {
     let rewards: Vec<Value> = read_rows(&table("rewards"), &REWARDS).unwrap();
     let row = &rewards[0];
     assert_eq!(rewards.len(), 1);
-    assert_eq!((&row["step"], &row["updates"], &row["rl_seed"]), (&json!(250), &json!(4), &json!(5)));
+    assert_eq!(
+        (&row["step"], &row["updates"], &row["rl_seed"]),
+        (&json!(250), &json!(4), &json!(5))
+    );
     let number = |row: &Value, field: &str| row[field].as_f64().unwrap();
     assert_eq!(
         number(row, "gain"),
@@ -232,7 +244,10 @@ fn tables_say_what_happened() {
     let hit = |row: &&Value| number(row, "reward") == 1.0;
     let hits: Vec<&Value> = rollouts.iter().filter(hit).collect();
     assert!(!hits.is_empty());
-    assert!(hits.iter().all(|row| labels.contains(&row["action_text"].as_str().unwrap())));
+    assert!(
+        hits.iter()
+            .all(|row| labels.contains(&row["action_text"].as_str().unwrap()))
+    );
 }
 
 #[test]
@@ -252,7 +267,10 @@ fn a_stopped_run_says_so() {
 fn parameters_have_ranges_and_defaults() {
     let parsed = |edit: Value| -> Grpo {
         let mut params = json!({ "updates": 10, "learning_rate": 1e-4 });
-        params.as_object_mut().unwrap().extend(edit.as_object().unwrap().clone());
+        params
+            .as_object_mut()
+            .unwrap()
+            .extend(edit.as_object().unwrap().clone());
         serde_json::from_value(params).unwrap()
     };
     let plain = serde_json::to_value(parsed(json!({}))).unwrap();
@@ -267,12 +285,30 @@ fn parameters_have_ranges_and_defaults() {
     );
     let refusal = |edit: Value| parsed(edit).check().unwrap_err().message;
     for (edit, message) in [
-        (json!({ "updates": 0 }), "`updates` is 0; allowed: 1 to 1000000"),
-        (json!({ "num_generations": 1 }), "`num_generations` is 1; allowed: 2 to 4096"),
-        (json!({ "epsilon": 1.0 }), "`epsilon` is 1; allowed: 0 to below 1"),
-        (json!({ "learning_rate": 0.0 }), "`learning_rate` is 0; allowed: finite and above 0"),
-        (json!({ "beta": -0.1 }), "`beta` is -0.1; allowed: finite and at least 0"),
-        (json!({ "temperature": 0.0 }), "`temperature` is 0; allowed: finite and above 0"),
+        (
+            json!({ "updates": 0 }),
+            "`updates` is 0; allowed: 1 to 1000000",
+        ),
+        (
+            json!({ "num_generations": 1 }),
+            "`num_generations` is 1; allowed: 2 to 4096",
+        ),
+        (
+            json!({ "epsilon": 1.0 }),
+            "`epsilon` is 1; allowed: 0 to below 1",
+        ),
+        (
+            json!({ "learning_rate": 0.0 }),
+            "`learning_rate` is 0; allowed: finite and above 0",
+        ),
+        (
+            json!({ "beta": -0.1 }),
+            "`beta` is -0.1; allowed: finite and at least 0",
+        ),
+        (
+            json!({ "temperature": 0.0 }),
+            "`temperature` is 0; allowed: finite and above 0",
+        ),
     ] {
         assert_eq!(refusal(edit), message);
     }
