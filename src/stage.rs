@@ -221,6 +221,9 @@ pub struct ParamFault {
     pub param: Option<&'static str>,
 }
 
+/// From the text of a pipeline, with spans, to settled parameters.
+pub type Parse = fn(Spanned<DeValue<'_>>) -> Result<Box<dyn Action>, ParamFault>;
+
 /// A kind as the engine sees it: one row of the table of kinds.
 pub struct Kind {
     pub name: &'static str,
@@ -233,7 +236,7 @@ pub struct Kind {
     /// JSON Schema of the parameters, with their docs and defaults.
     pub schema: fn() -> schemars::Schema,
     /// From the text of a pipeline, with spans.
-    pub parse: fn(Spanned<DeValue<'_>>) -> Result<Box<dyn Action>, ParamFault>,
+    pub parse: Parse,
     /// From a task, where all parameters are present.
     pub revive: fn(Value) -> Result<Box<dyn Action>>,
 }

@@ -55,15 +55,15 @@ pub fn serve(kinds: &[Kind], cache: &Path) -> Result<()> {
             &cache,
             &held,
             &|| stopping.load(Ordering::Relaxed),
-            &report,
+            &|told| report(&told),
         );
     }
     Ok(())
 }
 
-fn report(report: Report) {
+fn report(report: &Report) {
     let mut out = stdout().lock();
-    let line = serde_json::to_string(&report).expect("a report serializes");
+    let line = serde_json::to_string(report).expect("a report serializes");
     // A closed pipe means a gone parent, which the reading thread notices too.
     if writeln!(out, "{line}").and_then(|()| out.flush()).is_err() {
         process::exit(0);

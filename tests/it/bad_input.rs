@@ -99,7 +99,7 @@ fn a_header_that_lies_is_refused() {
     let project = Project::empty();
     model(&project);
     spoil_weights(&project, |bytes| {
-        bytes[..8].copy_from_slice(&(1u64 << 63).to_le_bytes())
+        bytes[..8].copy_from_slice(&(1u64 << 63).to_le_bytes());
     });
     assert_eq!(
         failure(&project, &["model"]),

@@ -123,7 +123,7 @@ impl Ran {
                 Some("finished") => *ran.executed.entry(text("stage")).or_default() += 1,
                 Some("failed") => {
                     ran.failures
-                        .push(format!("{}: {}", text("instance"), text("error")))
+                        .push(format!("{}: {}", text("instance"), text("error")));
                 }
                 Some("started") => {
                     if let Some(last) = event["marks"].as_array().and_then(|marks| marks.last()) {

@@ -110,7 +110,7 @@ fn imports(text: &str) -> BTreeSet<String> {
                         found.insert(std::mem::take(&mut name));
                     } else if depth == 1 && c == ':' {
                         found.insert(name.clone());
-                        name = "\u{0}".to_owned();
+                        "\u{0}".clone_into(&mut name);
                     }
                     if depth == 0 {
                         break;

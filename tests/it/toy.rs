@@ -37,6 +37,7 @@ const NONE: Ports = Ports {
     outputs: OUT,
 };
 
+#[expect(clippy::unnecessary_wraps, reason = "every kind ends with it")]
 fn out(text: String) -> Result<Outputs> {
     Ok(Outputs::new().with("n", Produced::Bytes(text.into_bytes())))
 }

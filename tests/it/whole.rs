@@ -72,6 +72,10 @@ fn an_experiment_runs_once_and_an_edit_reruns_what_it_touches() {
         assert_eq!(project.run(&[]).totals["executed"], 0, "{to}");
     }
 
+    edits_of_meaning_rerun_what_they_touch(&project);
+}
+
+fn edits_of_meaning_rerun_what_they_touch(project: &Project) {
     project.edit("alpha = 1.0", "alpha = 2.0");
     let alpha = project.run(&[]);
     assert_eq!(

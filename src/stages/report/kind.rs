@@ -127,13 +127,62 @@ fn rows<R: DeserializeOwned>(inputs: &Inputs, port: &str, schema: &Schema) -> Re
     }
 }
 
+/// What RL gave, for each learning rate.
+fn rates(
+    inputs: &Inputs,
+    choices: &[ChoiceRow],
+    correlations: &[CorrelationRow],
+) -> Result<Vec<PerRate>> {
+    let impact: Vec<ImpactRow> = rows(inputs, "impact", &IMPACT)?;
+    let affine: Vec<AffineRow> = rows(inputs, "affine", &AFFINE)?;
+    let comparisons: Vec<ComparisonRow> = rows(inputs, "comparisons", &COMPARISONS)?;
+    let readings: Vec<ReadingRow> = rows(inputs, "readings", &READINGS)?;
+    let rates = by_learning_rate(&impact, |row| (row.learning_rate, row.step));
+    let of_rate = |(rate, rows): (f64, Vec<&ImpactRow>)| {
+        let same = |other: f64| other.total_cmp(&rate).is_eq();
+        let fitted = affine
+            .iter()
+            .find(|row| same(row.learning_rate) && row.target == TARGET);
+        let compared = |row: &&CorrelationRow| {
+            same(row.learning_rate) && (row.baseline || SCORES.contains(&row.score.as_str()))
+        };
+        PerRate {
+            learning_rate: rate,
+            impact: rows.into_iter().map(Impact::from).collect(),
+            affine: fitted.map(Into::into),
+            correlations: correlations
+                .iter()
+                .filter(compared)
+                .map(Into::into)
+                .collect(),
+            comparisons: comparisons
+                .iter()
+                .filter(|row| same(row.learning_rate))
+                .map(Into::into)
+                .collect(),
+            readings: readings
+                .iter()
+                .filter(|row| same(row.learning_rate))
+                .filter_map(ReadingRow::bar)
+                .collect(),
+            choices: choices
+                .iter()
+                .filter(|row| row.learning_rate.is_some_and(same))
+                .map(Into::into)
+                .collect(),
+            tolerance: None,
+        }
+    };
+    Ok(rates.into_iter().map(of_rate).collect())
+}
+
 impl Report {
     fn data(&self, inputs: &Inputs) -> Result<Data> {
         let mut wide: Vec<WideRow> = rows(inputs, "scores", &SCORES_WIDE)?;
         wide.sort_by_key(|row| row.step);
         let choices: Vec<ChoiceRow> = rows(inputs, "recommendation", &RECOMMENDATION)?;
         let correlations: Vec<CorrelationRow> = rows(inputs, "sensitivity", &SENSITIVITY)?;
-        let learning_rates = self.rates(inputs, &choices, &correlations)?;
+        let learning_rates = rates(inputs, &choices, &correlations)?;
         let primary = self
             .primary_learning_rate
             .or(learning_rates.first().map(|rate| rate.learning_rate));
@@ -150,55 +199,6 @@ impl Report {
             learning_rates,
             ..Data::default()
         })
-    }
-
-    fn rates(
-        &self,
-        inputs: &Inputs,
-        choices: &[ChoiceRow],
-        correlations: &[CorrelationRow],
-    ) -> Result<Vec<PerRate>> {
-        let impact: Vec<ImpactRow> = rows(inputs, "impact", &IMPACT)?;
-        let affine: Vec<AffineRow> = rows(inputs, "affine", &AFFINE)?;
-        let comparisons: Vec<ComparisonRow> = rows(inputs, "comparisons", &COMPARISONS)?;
-        let readings: Vec<ReadingRow> = rows(inputs, "readings", &READINGS)?;
-        let rates = by_learning_rate(&impact, |row| (row.learning_rate, row.step));
-        let of_rate = |(rate, rows): (f64, Vec<&ImpactRow>)| {
-            let same = |other: f64| other.total_cmp(&rate).is_eq();
-            let fitted = affine
-                .iter()
-                .find(|row| same(row.learning_rate) && row.target == TARGET);
-            let compared = |row: &&CorrelationRow| {
-                same(row.learning_rate) && (row.baseline || SCORES.contains(&row.score.as_str()))
-            };
-            PerRate {
-                learning_rate: rate,
-                impact: rows.into_iter().map(Impact::from).collect(),
-                affine: fitted.map(Into::into),
-                correlations: correlations
-                    .iter()
-                    .filter(compared)
-                    .map(Into::into)
-                    .collect(),
-                comparisons: comparisons
-                    .iter()
-                    .filter(|row| same(row.learning_rate))
-                    .map(Into::into)
-                    .collect(),
-                readings: readings
-                    .iter()
-                    .filter(|row| same(row.learning_rate))
-                    .filter_map(ReadingRow::bar)
-                    .collect(),
-                choices: choices
-                    .iter()
-                    .filter(|row| row.learning_rate.is_some_and(same))
-                    .map(Into::into)
-                    .collect(),
-                tolerance: None,
-            }
-        };
-        Ok(rates.into_iter().map(of_rate).collect())
     }
 
     /// The rows with the largest |rho| at the primary learning rate.
