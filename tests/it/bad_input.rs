@@ -218,7 +218,7 @@ fn a_cache_of_another_format_is_left_alone() {
         .replace(&project.path().display().to_string(), "PROJECT");
     assert_eq!(
         text,
-        "error: cache at PROJECT/cache has format 7, this vgh reads format 1: use the vgh that made it, or choose another place with --cache or VGH_CACHE"
+        "error: cache at PROJECT/cache has format 7, this vgh reads format 1: use the vgh that made it, or choose another place with --cache or VGH_CACHE\n"
     );
     assert_eq!(
         fs::read_to_string(project.file("cache/format")).unwrap(),
@@ -232,7 +232,7 @@ fn a_pipeline_that_is_not_there_is_named() {
     assert_eq!(output.status.code(), Some(2));
     assert_eq!(
         String::from_utf8(output.stderr).unwrap(),
-        "error: read gone.toml: No such file or directory (os error 2)"
+        "error: read gone.toml: No such file or directory (os error 2)\n"
     );
 }
 
