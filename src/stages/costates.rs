@@ -170,6 +170,9 @@ impl Costates {
                 signals.push(signal);
             }
         }
+        let (prompts, signal) = sheet.prob_batch(readings);
+        rows.extend(prompts);
+        signals.push(signal);
     }
 
     fn sampled(

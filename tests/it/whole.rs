@@ -1,6 +1,11 @@
 //! The real kinds end to end: what runs, what does not run again, and that the
 //! bytes are the same however they were made.
-use std::{collections::BTreeMap, fs, time::Duration};
+use std::{
+    collections::BTreeMap,
+    fs,
+    io::{BufRead, BufReader},
+    time::Duration,
+};
 
 use vgh::seed::Seed;
 
@@ -233,24 +238,20 @@ fn killed_at_any_moment_a_run_loses_only_what_was_unfinished() {
 #[test]
 fn an_interrupted_run_says_so_and_goes_on_later() {
     let project = Project::mini();
-    let child = project
+    let mut child = project
         .command(&["run", "--json", "mini.toml"])
         .stdout(std::process::Stdio::piped())
         .spawn()
         .unwrap();
-    std::thread::sleep(Duration::from_millis(400));
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    // The first stage is at work, and all others are still to come.
+    let begun = |line: String| line.contains("\"event\":\"started\"");
+    assert!(lines.by_ref().map(Result::unwrap).any(begun));
     let pid = libc::pid_t::try_from(child.id()).unwrap();
     // SAFETY: a signal to a child that has not been waited for.
     unsafe { libc::kill(pid, libc::SIGINT) };
-    let output = child.wait_with_output().unwrap();
-    assert_eq!(output.status.code(), Some(130));
-    let text = String::from_utf8_lossy(&output.stdout);
-    assert!(
-        text.lines()
-            .last()
-            .unwrap()
-            .contains("\"interrupted\":true"),
-        "{text}"
-    );
+    let last = lines.map(Result::unwrap).last().unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    assert!(last.contains("\"interrupted\":true"), "{last}");
     assert_eq!(project.run(&[]).code, Some(0));
 }

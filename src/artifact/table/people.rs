@@ -3,7 +3,7 @@
 use std::{fs, io::Cursor, path::Path};
 
 use anyhow::{Context as _, Result};
-use comfy_table::{CellAlignment, Table, presets::UTF8_HORIZONTAL_ONLY};
+use comfy_table::{CellAlignment, Table, TableComponent, presets::UTF8_HORIZONTAL_ONLY};
 use polars::prelude::{Column as Values, DataFrame, ParquetReader, ParquetWriter, SerReader};
 use serde_json::{Map, Value};
 
@@ -162,6 +162,14 @@ fn drawn(frame: &DataFrame) -> Result<String> {
         .collect();
     let mut table = Table::new();
     table.load_preset(UTF8_HORIZONTAL_ONLY).set_header(&names);
+    for between_rows in [
+        TableComponent::HorizontalLines,
+        TableComponent::MiddleIntersections,
+        TableComponent::LeftBorderIntersections,
+        TableComponent::RightBorderIntersections,
+    ] {
+        table.remove_style(between_rows);
+    }
     for row in to_json(frame)? {
         table.add_row(
             names

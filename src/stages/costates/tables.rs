@@ -5,7 +5,7 @@ use crate::{
     stages::{Hidden, Vocab, answers::Answers, rows::SignalRow},
     theory::{
         Advantage, Group, SampledParts, SignalParts, Softmax, label_mass, mean, p1mp, p1mp_of_mean,
-        zero_var_share,
+        prob_batch, zero_var_share,
     },
 };
 
@@ -75,6 +75,24 @@ impl Baselines {
     }
 }
 
+/// What a row is called beside its hidden state and vocabulary.
+#[derive(Debug, Clone, Copy)]
+struct Named<'a> {
+    advantage: &'a str,
+    group: &'a str,
+    estimator: &'a str,
+}
+
+impl<'a> Named<'a> {
+    fn exact(advantage: &'a str, group: &'a str) -> Named<'a> {
+        Named {
+            advantage,
+            group,
+            estimator: "exact",
+        }
+    }
+}
+
 /// One hidden state and vocabulary of a checkpoint, with what all rows share.
 pub(super) struct Sheet<'a> {
     pub(super) answers: &'a Answers,
@@ -84,7 +102,7 @@ pub(super) struct Sheet<'a> {
 }
 
 impl Sheet<'_> {
-    /// Exact rows: one per prompt, and their mean.
+    /// Exact rows of a group advantage: one per prompt, and their mean.
     pub(super) fn exact(
         &self,
         readings: &[Reading],
@@ -94,17 +112,40 @@ impl Sheet<'_> {
         let parts: Vec<SignalParts> = (readings.iter())
             .map(|reading| reading.task.signal(advantage, group))
             .collect();
-        let prompts = readings.iter().zip(&parts).enumerate();
+        let group = group.to_string();
+        self.rows_of(readings, &parts, Named::exact(advantage.name(), &group))
+    }
+
+    /// The reading R = p_y, z-scored over the prompts: all actions of a prompt
+    /// share one advantage, so E lambda_hat = 0 and Lambda_cond = Sigma.
+    pub(super) fn prob_batch(&self, readings: &[Reading]) -> (Vec<CostateRow>, SignalRow) {
+        let p_y: Vec<f64> = (readings.iter())
+            .map(|reading| reading.task.policy().p_y())
+            .collect();
+        let advantages = prob_batch(&p_y);
+        let parts: Vec<SignalParts> = (readings.iter().zip(&advantages))
+            .map(|(reading, &value)| reading.task.signal_of_constant(value))
+            .collect();
+        self.rows_of(readings, &parts, Named::exact("prob-batch", "inf"))
+    }
+
+    fn rows_of(
+        &self,
+        readings: &[Reading],
+        parts: &[SignalParts],
+        name: Named<'_>,
+    ) -> (Vec<CostateRow>, SignalRow) {
+        let prompts = readings.iter().zip(parts).enumerate();
         let rows = prompts
             .map(|(i, (reading, parts))| CostateRow {
                 m: Some(parts.m),
                 ip: parts.ip,
                 lambda_cond: Some(parts.lambda_cond),
                 lambda_ps: parts.lambda_ps,
-                ..self.prompt_row(i, reading, advantage, group, "exact")
+                ..self.prompt_row(i, reading, name)
             })
             .collect();
-        let mean = SignalParts::mean(&parts).expect("there are prompts");
+        let mean = SignalParts::mean(parts).expect("there are prompts");
         let signal = SignalRow {
             sigma: mean.sigma,
             ip: mean.ip,
@@ -112,7 +153,7 @@ impl Sheet<'_> {
             lambda_ps: mean.lambda_ps,
             s_cond: Some(mean.s_cond),
             s_ps: mean.s_ps,
-            ..self.signal_row(advantage, group, "exact")
+            ..self.signal_row(name)
         };
         (rows, signal)
     }
@@ -126,6 +167,11 @@ impl Sheet<'_> {
         advantage: Advantage,
         group: Group,
     ) -> (Vec<CostateRow>, SignalRow) {
+        let group = group.to_string();
+        let name = Named {
+            estimator: "sampled",
+            ..Named::exact(advantage.name(), &group)
+        };
         let prompts = readings.iter().zip(drawn).enumerate();
         let rows = prompts
             .map(|(i, (reading, groups))| {
@@ -136,7 +182,7 @@ impl Sheet<'_> {
                     ip: over(|parts| parts.ip),
                     lambda_ps: over(|parts| parts.lambda_ps),
                     lambda_group: Some(over(|parts| parts.lambda_group)),
-                    ..self.prompt_row(i, reading, advantage, group, "sampled")
+                    ..self.prompt_row(i, reading, name)
                 }
             })
             .collect();
@@ -158,28 +204,21 @@ impl Sheet<'_> {
             se_ip: Some(se_ip),
             se_lambda_ps: Some(se_lambda_ps),
             se_lambda_group: Some(se_lambda_group),
-            ..self.signal_row(advantage, group, "sampled")
+            ..self.signal_row(name)
         };
         (rows, signal)
     }
 
-    fn prompt_row(
-        &self,
-        i: usize,
-        reading: &Reading,
-        advantage: Advantage,
-        group: Group,
-        estimator: &str,
-    ) -> CostateRow {
+    fn prompt_row(&self, i: usize, reading: &Reading, name: Named<'_>) -> CostateRow {
         CostateRow {
             step: self.answers.step,
             tokens: Some(self.answers.tokens),
             prompt: self.answers.prompts[i].prompt,
             hidden: self.hidden.name().to_owned(),
             vocab: self.vocab.name().to_owned(),
-            advantage: advantage.name().to_owned(),
-            group: group.to_string(),
-            estimator: estimator.to_owned(),
+            advantage: name.advantage.to_owned(),
+            group: name.group.to_owned(),
+            estimator: name.estimator.to_owned(),
             p_y: reading.task.policy().p_y(),
             m: None,
             sigma: reading.task.sigma(),
@@ -190,16 +229,16 @@ impl Sheet<'_> {
         }
     }
 
-    fn signal_row(&self, advantage: Advantage, group: Group, estimator: &str) -> SignalRow {
+    fn signal_row(&self, name: Named<'_>) -> SignalRow {
         let baselines = self.baselines;
         SignalRow {
             step: self.answers.step,
             tokens: Some(self.answers.tokens),
             hidden: self.hidden.name().to_owned(),
             vocab: self.vocab.name().to_owned(),
-            advantage: advantage.name().to_owned(),
-            group: group.to_string(),
-            estimator: estimator.to_owned(),
+            advantage: name.advantage.to_owned(),
+            group: name.group.to_owned(),
+            estimator: name.estimator.to_owned(),
             n_prompts: self.answers.prompts.len() as i64,
             sigma: 0.0,
             ip: 0.0,

@@ -33,7 +33,8 @@ fn the_gold_data_in_every_reading() {
     let ran = gold_run(&open);
     let rows: Vec<CostateRow> = read_rows(ran.artifact("costates"), &COSTATES).unwrap();
     let signals = signals(&ran);
-    assert_eq!(signals.len(), 4 * 5 * 6);
+    // five advantages in five exact groups and one sampled, and `prob-batch`
+    assert_eq!(signals.len(), 4 * (5 * 6 + 1));
     assert_eq!(rows.len(), signals.len() * 12);
     let entries = open.gold["one_token"]["entries"].as_array().unwrap();
     assert_eq!(entries.len(), 100);
@@ -86,6 +87,24 @@ fn the_gold_data_in_every_reading() {
             seen += 1;
         }
         assert_eq!(seen, 12, "{what}");
+    }
+}
+
+#[test]
+fn rewards_scored_over_the_batch_transmit_nothing() {
+    let open = open();
+    let rows = signals(&gold_run(&open));
+    let batch: Vec<&SignalRow> = (rows.iter())
+        .filter(|row| row.advantage == "prob-batch")
+        .collect();
+    assert_eq!(batch.len(), 4);
+    for row in batch {
+        let name = format!("{}|{}", row.hidden, row.vocab);
+        let sigma = &open.gold["one_token"]["sigma"][&name]["mean"];
+        assert_close(&name, row.sigma, sigma, 1e-5, row.sigma);
+        assert_eq!((row.ip, row.s_cond), (0.0, Some(0.0)), "{name}");
+        assert_eq!(row.lambda_cond, Some(row.sigma), "{name}");
+        assert!(row.lambda_ps > row.sigma && row.s_ps < 0.0, "{name}");
     }
 }
 
