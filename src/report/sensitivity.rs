@@ -42,7 +42,7 @@ fn cells(row: &SensitivityRow) -> Vec<String> {
         row.n.to_string(),
         fixed(row.rho, 2),
         interval(row.boot_lo, row.boot_hi, 2).unwrap_or_else(|| "undefined".to_owned()),
-        fixed(row.perm_p_max, 3),
+        fixed(row.perm_p_max, 4),
         signed(row.delta_rho_p1mp, 2),
     ]
 }
@@ -83,7 +83,7 @@ fn multiplicity(data: &Sensitivity, shown: usize) -> String {
         .reduce(f64::min);
     let correction = match best {
         Some(p) => {
-            format!("the smallest permutation p against the largest |ρ| of all variants is {p:.3}")
+            format!("the smallest permutation p against the largest |ρ| of all variants is {p:.4}")
         }
         None => "no permutation against the largest |ρ| of all variants is at hand".to_owned(),
     };
@@ -109,7 +109,7 @@ mod tests {
         };
         assert_eq!(
             multiplicity(&data, 3),
-            "The table has 480 rows; 3 are shown. All are exploratory: whichever variant is best was chosen after its result was seen; the smallest permutation p against the largest |ρ| of all variants is 0.040. For scale, the best of 50 independent scores without any relation has a median |ρ| of 0.60 at 16 checkpoints."
+            "The table has 480 rows; 3 are shown. All are exploratory: whichever variant is best was chosen after its result was seen; the smallest permutation p against the largest |ρ| of all variants is 0.0400. For scale, the best of 50 independent scores without any relation has a median |ρ| of 0.60 at 16 checkpoints."
         );
         assert_eq!(
             multiplicity(&Sensitivity::default(), 0),

@@ -62,7 +62,7 @@ const fn table(name: &'static str, schema: &'static Schema, about: &'static str)
 
 impl Stage for Report {
     const KIND: &'static str = "report";
-    const VERSION: u32 = 1;
+    const VERSION: u32 = 2;
     const ABOUT: &'static str =
         "Sentences and figures of everything that was found; gathers all axes.";
     const PORTS: Ports = Ports {
