@@ -98,11 +98,8 @@ impl Publishing<'_> {
         content: &Content,
     ) -> Result<()> {
         let place = place(pipeline, id);
-        let artifact = pipeline
-            .stage_of(id)
-            .kind
-            .output(output)
-            .map(|port| port.artifact);
+        let port = pipeline.stage_of(id).output(output);
+        let artifact = port.map(|port| port.artifact);
         let coords = &pipeline.instance(id).coords;
         match (content.form, artifact) {
             (Form::File, Some(ArtifactType::Table(_))) => self.file(
@@ -118,7 +115,7 @@ impl Publishing<'_> {
                 None,
             ),
             (Form::File, _) => self.file(
-                &format!("{place}/{output}"),
+                &format!("{place}/{output}{}", port.map_or("", |port| port.ending)),
                 content.digest,
                 content.size,
                 None,

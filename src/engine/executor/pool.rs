@@ -20,12 +20,10 @@ use anyhow::{Context as _, Result, bail};
 use crate::{
     digest::Digest,
     engine::{
-        executor::{
-            Executor,
-            perform::{harmless, lost},
-        },
+        executor::{Executor, perform::lost},
         task::{Report, Task},
     },
+    stage::harmless,
 };
 
 /// The line that asks a worker to stop at the next update.

@@ -1,0 +1,139 @@
+//! Gathered tables as one, with their coordinates as columns, for programs
+//! that know nothing of ours: `pandas.read_parquet(path)` has everything.
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    io::Cursor,
+    path::Path,
+};
+
+use anyhow::{Context as _, Result, bail};
+use polars::prelude::{Column as Values, DataFrame, NamedFrom, ParquetReader, SerReader, Series};
+
+use crate::artifact::{
+    Coords, Scalar,
+    table::parquet::{coordinate_column, written},
+};
+
+/// The parquet bytes of all rows, in the order given, with a column for every
+/// axis in front. An axis that every table repeats in a column of its own is
+/// left to that column; another column of that name becomes `NAME_in_table`.
+/// A table without a coordinate that others have misses its values.
+///
+/// # Errors
+/// Tables with different columns.
+pub fn with_axes(tables: &[(&Coords, &Path)]) -> Result<Vec<u8>> {
+    let mut frames: Vec<(&Coords, DataFrame)> = tables
+        .iter()
+        .map(|(coords, path)| Ok((*coords, open(path)?)))
+        .collect::<Result<_>>()?;
+    let axes: BTreeSet<&String> = tables.iter().flat_map(|(coords, _)| coords.keys()).collect();
+    let mut columns: BTreeMap<&String, Vec<Values>> = BTreeMap::new();
+    for axis in axes {
+        let mut repeated = true;
+        for (coords, frame) in &frames {
+            repeated &= repeats(frame, axis, coords.get(axis))?;
+        }
+        if repeated {
+            continue;
+        }
+        let kind = Kind::of(tables.iter().filter_map(|(coords, _)| coords.get(axis)));
+        for (coords, frame) in &mut frames {
+            if frame.column(axis).is_ok() {
+                let name = format!("{axis}_in_table");
+                frame.rename(axis, name.as_str().into())?;
+            }
+            let column = kind.column(axis, coords.get(axis), frame.height());
+            columns.entry(axis).or_default().push(column);
+        }
+    }
+    let mut all: Option<DataFrame> = None;
+    for (i, (_, frame)) in frames.into_iter().enumerate() {
+        let mut whole: Vec<Values> = columns.values().map(|parts| parts[i].clone()).collect();
+        let height = frame.height();
+        whole.extend(frame.into_columns());
+        let frame = DataFrame::new(height, whole)?;
+        match &mut all {
+            None => all = Some(frame),
+            Some(all) => {
+                all.vstack_mut(&frame)
+                    .context("the tables have different columns")?;
+            }
+        }
+    }
+    let Some(mut all) = all else {
+        bail!("there is no table to gather");
+    };
+    all.rechunk_mut();
+    written(&mut all).context("encode the gathered table")
+}
+
+fn open(path: &Path) -> Result<DataFrame> {
+    let bytes = fs::read(path).with_context(|| format!("read table {}", path.display()))?;
+    ParquetReader::new(Cursor::new(bytes))
+        .finish()
+        .with_context(|| format!("read table {}", path.display()))
+}
+
+/// Whether a frame's own column says what the coordinate would.
+pub(super) fn repeats(frame: &DataFrame, axis: &str, value: Option<&Scalar>) -> Result<bool> {
+    let (Ok(column), Some(value)) = (frame.column(axis), value) else {
+        return Ok(false);
+    };
+    let wanted = coordinate_column(axis, value, frame.height());
+    Ok(column.dtype() == wanted.dtype()
+        && column
+            .as_materialized_series()
+            .equals(wanted.as_materialized_series()))
+}
+
+/// The type of an axis that holds all its values.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Bool,
+    Int,
+    Float,
+    Text,
+}
+
+impl Kind {
+    fn of<'v>(values: impl Iterator<Item = &'v Scalar>) -> Kind {
+        let kinds = values.map(|value| match value {
+            Scalar::Bool(_) => Kind::Bool,
+            Scalar::Int(_) => Kind::Int,
+            Scalar::Float(_) => Kind::Float,
+            Scalar::Text(_) => Kind::Text,
+        });
+        let joined = kinds.reduce(|a, b| match (a, b) {
+            (a, b) if a == b => a,
+            (Kind::Int | Kind::Float, Kind::Int | Kind::Float) => Kind::Float,
+            _ => Kind::Text,
+        });
+        joined.unwrap_or(Kind::Text)
+    }
+
+    fn column(self, axis: &str, value: Option<&Scalar>, height: usize) -> Values {
+        let series = match self {
+            Kind::Bool => {
+                let value = match value {
+                    Some(Scalar::Bool(b)) => Some(*b),
+                    _ => None,
+                };
+                Series::new(axis.into(), vec![value; height])
+            }
+            Kind::Int => {
+                let value = match value {
+                    Some(Scalar::Int(i)) => Some(*i),
+                    _ => None,
+                };
+                Series::new(axis.into(), vec![value; height])
+            }
+            Kind::Float => Series::new(axis.into(), vec![value.and_then(Scalar::as_f64); height]),
+            Kind::Text => {
+                let value = value.map(ToString::to_string);
+                Series::new(axis.into(), vec![value; height])
+            }
+        };
+        series.into()
+    }
+}
