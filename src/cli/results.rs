@@ -269,7 +269,9 @@ pub(super) fn write_beside(path: &Path, bytes: &[u8]) -> Result<()> {
         let parent = path.parent().unwrap_or(Path::new("."));
         fs::create_dir_all(parent)?;
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let beside = parent.join(format!(".{name}.{}.new", std::process::id()));
+        // Short, since the name itself may be as long as names can be.
+        let short = Digest::of(name.as_bytes()).short();
+        let beside = parent.join(format!(".{short}.{}.new", std::process::id()));
         fs::write(&beside, bytes)?;
         fs::rename(&beside, path)
     };

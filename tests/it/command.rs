@@ -34,6 +34,7 @@ pub(crate) struct Did {
     log: Vec<String>,
     /// Warnings of the engine.
     warnings: Vec<String>,
+    #[expect(dead_code, reason = "shown when a test fails")]
     stderr: String,
 }
 

@@ -18,7 +18,7 @@ hash_env = ["VGH_HASHED"]
 
 fn bench() -> Bench {
     let bench = Bench::new(ONE);
-    bench.write("a.sh", "echo $LEVEL ${VGH_HASHED-unset} > out.txt; ls -R ../files/data\n");
+    bench.write("a.sh", "echo \"$LEVEL ${VGH_HASHED-unset}\" > out.txt; ls -R ../files/data\n");
     bench.write("data/x/y", "1");
     bench.succeed();
     bench

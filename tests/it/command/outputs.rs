@@ -162,5 +162,4 @@ fn what_no_output_declares_is_told_and_goes() {
         ]
     );
     assert_eq!(names(&bench.path("results/p/s")), ["a", "b"]);
-    assert_eq!(names(&bench.path("cache/tmp")), ["gate"]);
 }
