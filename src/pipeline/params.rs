@@ -176,8 +176,12 @@ impl<'t> Sheet<'_, 't> {
             faults.extend(bad);
             let template = self.run.may_stand_in(entry.key.get_ref());
             for mut found in uses {
-                if template && self.run.knows(&found.name) {
-                    let told = self.run.check(&found);
+                if self.run.knows(&found.name) && (template || names.meaning(&found.name).is_none())
+                {
+                    let told = match template {
+                        true => self.run.check(&found),
+                        false => Some(self.run.misplaced(&found, entry.key.get_ref())),
+                    };
                     sound &= told.is_none();
                     faults.extend(told);
                     continue;

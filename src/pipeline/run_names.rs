@@ -53,6 +53,21 @@ impl RunNames {
         self.tables.contains_key(name)
     }
 
+    /// That one of them stands in a parameter in which it may not.
+    pub(super) fn misplaced(&self, found: &Use, param: &str) -> Diagnostic {
+        let name = match &found.field {
+            Some(field) => format!("{}.{field}", found.name),
+            None => found.name.clone(),
+        };
+        let texts: Vec<String> = self.texts.iter().map(|text| format!("`{text}`")).collect();
+        Diagnostic::new(format!("`{{{name}}}` cannot stand in `{param}`"))
+            .at(found.span.clone())
+            .help(format!(
+                "it is known when the command runs, so it may stand in {}",
+                texts.join(", ")
+            ))
+    }
+
     /// What is wrong with one of them.
     pub(super) fn check(&self, found: &Use) -> Option<Diagnostic> {
         let table = found.name.as_str();

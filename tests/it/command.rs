@@ -12,6 +12,7 @@ use vgh::cache::{Cache, Record};
 use crate::project::Project;
 
 mod delivery;
+mod examples;
 mod faults;
 mod keys;
 mod outputs;

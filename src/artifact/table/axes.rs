@@ -137,3 +137,71 @@ impl Kind {
         series.into()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn table(folder: &Path, name: &str, columns: &[(&str, &[i64])]) -> std::path::PathBuf {
+        let height = columns[0].1.len();
+        let columns = columns
+            .iter()
+            .map(|(name, values)| Values::new((*name).into(), values.to_vec()));
+        let mut frame = DataFrame::new(height, columns.collect()).unwrap();
+        let path = folder.join(name);
+        fs::write(&path, written(&mut frame).unwrap()).unwrap();
+        path
+    }
+
+    fn coords(pairs: &[(&str, Scalar)]) -> Coords {
+        let pairs = pairs.iter();
+        pairs
+            .map(|(axis, value)| ((*axis).to_owned(), value.clone()))
+            .collect()
+    }
+
+    fn gathered(tables: &[(&Coords, &Path)]) -> Result<DataFrame> {
+        let bytes = with_axes(tables)?;
+        assert_eq!(bytes, with_axes(tables)?);
+        Ok(ParquetReader::new(Cursor::new(bytes)).finish()?)
+    }
+
+    fn names(frame: &DataFrame) -> Vec<String> {
+        let names = frame.get_column_names().into_iter();
+        names.map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn axes_stand_in_front_with_one_type_for_all() {
+        let folder = tempfile::tempdir().unwrap();
+        let a = table(folder.path(), "a", &[("step", &[1, 1]), ("x", &[5, 6])]);
+        let b = table(folder.path(), "b", &[("step", &[2]), ("x", &[7])]);
+        let one = coords(&[
+            ("lr", Scalar::Int(1)),
+            ("step", Scalar::Int(1)),
+            ("who", Scalar::Text("a".into())),
+        ]);
+        let two = coords(&[("lr", Scalar::Float(0.5)), ("step", Scalar::Int(2))]);
+        let frame = gathered(&[(&one, &a), (&two, &b)]).unwrap();
+        assert_eq!(names(&frame), ["lr", "who", "step", "x"]);
+        let lr: Vec<Option<f64>> = frame.column("lr").unwrap().f64().unwrap().iter().collect();
+        assert_eq!(lr, [Some(1.0), Some(1.0), Some(0.5)]);
+        let who: Vec<Option<&str>> = frame.column("who").unwrap().str().unwrap().iter().collect();
+        assert_eq!(who, [Some("a"), Some("a"), None]);
+        let x: Vec<Option<i64>> = frame.column("x").unwrap().i64().unwrap().iter().collect();
+        assert_eq!(x, [Some(5), Some(6), Some(7)]);
+    }
+
+    #[test]
+    fn a_column_that_says_something_else_than_the_axis_is_renamed() {
+        let folder = tempfile::tempdir().unwrap();
+        let a = table(folder.path(), "a", &[("step", &[1, 3])]);
+        let at = coords(&[("step", Scalar::Int(1))]);
+        let frame = gathered(&[(&at, &a)]).unwrap();
+        assert_eq!(names(&frame), ["step", "step_in_table"]);
+        let b = table(folder.path(), "b", &[("other", &[1])]);
+        let error = format!("{:#}", gathered(&[(&at, &a), (&at, &b)]).unwrap_err());
+        assert!(error.starts_with("the tables have different columns"), "{error}");
+        assert!(with_axes(&[]).is_err());
+    }
+}
