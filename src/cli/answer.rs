@@ -133,12 +133,7 @@ fn costs(pipeline: &Pipeline, outcome: &Outcome) -> Vec<Cost> {
 
 /// What a kind is paid for, by what it takes and gives.
 fn phase(stage: &StageMeaning) -> Phase {
-    let gives = |artifact: ArtifactType| {
-        stage
-            .outputs
-            .iter()
-            .any(|port| port.artifact == artifact)
-    };
+    let gives = |artifact: ArtifactType| stage.outputs.iter().any(|port| port.artifact == artifact);
     let makes = [
         ArtifactType::Checkpoint,
         ArtifactType::Corpus,

@@ -44,7 +44,9 @@ impl Externals {
         for id in pipeline.ids() {
             let action = &pipeline.instance(id).action;
             let named = || format!("stage `{}`", pipeline.stage_of(id).name);
-            externals.variables(id, action.as_ref()).with_context(named)?;
+            externals
+                .variables(id, action.as_ref())
+                .with_context(named)?;
             for external in action.externals() {
                 let path = pipeline.folder.join(&external.path);
                 let digest = match seen.get(&path) {

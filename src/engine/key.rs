@@ -26,11 +26,7 @@ pub struct Manifest(pub Value);
 
 impl Manifest {
     /// The manifest without input digests: what is known before anything ran.
-    pub fn shape(
-        kind: &Kind,
-        instance: &Instance,
-        outside: &Outside,
-    ) -> Manifest {
+    pub fn shape(kind: &Kind, instance: &Instance, outside: &Outside) -> Manifest {
         Manifest::build(kind, instance, outside, |_, _| Value::Null)
     }
 

@@ -130,7 +130,9 @@ impl<'a, 't> Binder<'a, 't> {
                     input.sources.extend(sources);
                     // Stable: at one place, in the order of the file.
                     input.sources.sort_by(|a, b| a.coords.cmp(&b.coords));
-                    let open = self.frames[stage].kind.is_some_and(|kind| kind.open.is_some());
+                    let open = self.frames[stage]
+                        .kind
+                        .is_some_and(|kind| kind.open.is_some());
                     if input.port.arity == Arity::Many || open {
                         self.check_places(stage, connection, input, faults);
                     }

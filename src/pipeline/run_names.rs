@@ -4,12 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::{
     diagnostic::{Diagnostic, listing},
-    pipeline::{
-        node::Entry,
-        placeholder::Use,
-        ports::keys_of,
-        syntax::WrittenStage,
-    },
+    pipeline::{node::Entry, placeholder::Use, ports::keys_of, syntax::WrittenStage},
     stage::Kind,
 };
 

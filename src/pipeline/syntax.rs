@@ -201,13 +201,15 @@ pub(super) fn check_name(what: &str, name: &Spanned<String>, faults: &mut Faults
         && !text.starts_with('-');
     if !sound {
         faults.push(
-            Diagnostic::new(format!("`{text}` cannot be a {what}")
-                .replace("a axis", "an axis")
-                .replace("a input", "an input"))
-                .at(name.span())
-                .help(format!(
-                    "a name has letters a-z, digits, `-` and `_`, and at most {LONGEST} of them"
-                )),
+            Diagnostic::new(
+                format!("`{text}` cannot be a {what}")
+                    .replace("a axis", "an axis")
+                    .replace("a input", "an input"),
+            )
+            .at(name.span())
+            .help(format!(
+                "a name has letters a-z, digits, `-` and `_`, and at most {LONGEST} of them"
+            )),
         );
     }
     sound

@@ -49,7 +49,13 @@ pub const ALWAYS_PASSED: [&str; 5] = ["PATH", "HOME", "USER", "LOGNAME", "CUDA_V
 /// Whether a variable of this name may hold what no record or log should.
 pub fn is_secret(name: &str) -> bool {
     const WORDS: [&str; 7] = [
-        "TOKEN", "SECRET", "PASSW", "CREDENTIAL", "API_KEY", "ACCESS_KEY", "PRIVATE_KEY",
+        "TOKEN",
+        "SECRET",
+        "PASSW",
+        "CREDENTIAL",
+        "API_KEY",
+        "ACCESS_KEY",
+        "PRIVATE_KEY",
     ];
     let name = name.to_ascii_uppercase();
     WORDS.iter().any(|word| name.contains(word))

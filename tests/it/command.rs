@@ -113,9 +113,10 @@ impl Did {
             let text = |name: &str| event[name].as_str().unwrap_or_default().to_owned();
             match event["event"].as_str() {
                 Some("finished") => did.executed.push(text("instance")),
-                Some("failed") => did
-                    .failures
-                    .push(format!("{}: {}", text("instance"), text("error"))),
+                Some("failed") => {
+                    did.failures
+                        .push(format!("{}: {}", text("instance"), text("error")))
+                }
                 Some("log") => did.log.push(text("line")),
                 Some("warning") => did.warnings.push(text("message")),
                 _ => {}
@@ -155,10 +156,16 @@ outputs = { said = "said.txt" }
 env = { NAME = "step {step} of {outputs.said}" }
 "#,
     );
-    bench.write("scripts/say.sh", "echo \"$1\" \"$NAME\" \"$4\" > \"$3\"\necho done: $0\n");
+    bench.write(
+        "scripts/say.sh",
+        "echo \"$1\" \"$NAME\" \"$4\" > \"$3\"\necho done: $0\n",
+    );
     let did = bench.succeed();
     assert_eq!(did.executed, ["greet@step=1", "greet@step=2"]);
-    assert_eq!(did.log, ["done: ../files/script.sh", "done: ../files/script.sh"]);
+    assert_eq!(
+        did.log,
+        ["done: ../files/script.sh", "done: ../files/script.sh"]
+    );
     assert_eq!(
         bench.result("greet/step=2/said.txt"),
         "good {day}, $HOME step 2 of said.txt a {b}\n"

@@ -27,7 +27,10 @@ pub fn with_axes(tables: &[(&Coords, &Path)]) -> Result<Vec<u8>> {
         .iter()
         .map(|(coords, path)| Ok((*coords, open(path)?)))
         .collect::<Result<_>>()?;
-    let axes: BTreeSet<&String> = tables.iter().flat_map(|(coords, _)| coords.keys()).collect();
+    let axes: BTreeSet<&String> = tables
+        .iter()
+        .flat_map(|(coords, _)| coords.keys())
+        .collect();
     let mut columns: BTreeMap<&String, Vec<Values>> = BTreeMap::new();
     for axis in axes {
         let mut repeated = true;
@@ -201,7 +204,10 @@ mod tests {
         assert_eq!(names(&frame), ["step", "step_in_table"]);
         let b = table(folder.path(), "b", &[("other", &[1])]);
         let error = format!("{:#}", gathered(&[(&at, &a), (&at, &b)]).unwrap_err());
-        assert!(error.starts_with("the tables have different columns"), "{error}");
+        assert!(
+            error.starts_with("the tables have different columns"),
+            "{error}"
+        );
         assert!(with_axes(&[]).is_err());
     }
 }

@@ -115,7 +115,7 @@ impl Attempt<'_> {
         let kind = kind.with_context(|| format!("this worker knows no kind `{}`", task.kind))?;
         let action = (kind.revive)(task.params.clone())?;
         let inputs = self.deliver()?;
-        let scratch = self.cache.attempt_dir()?;
+        let scratch = self.cache.scratch()?;
         let context = Context {
             scratch: scratch.path().to_owned(),
             marks: task.marks.clone(),
@@ -275,7 +275,11 @@ fn recorded(foreign: &Foreign) -> BTreeMap<String, String> {
     let variables = foreign.environment.iter();
     variables
         .map(|(name, value)| {
-            let value = if is_secret(name) { "(set, not recorded)" } else { value };
+            let value = if is_secret(name) {
+                "(set, not recorded)"
+            } else {
+                value
+            };
             (name.clone(), value.to_owned())
         })
         .collect()

@@ -1,7 +1,8 @@
 //! The private folder of a command, and what lies in it beforehand.
 //!
 //! `work` is where it starts and leaves its outputs; `files` and `inputs` lie
-//! beside, so that every path is short, relative and the same in each run.
+//! beside, so that every path is short, relative and the same in each run, and
+//! the folder around them is for what is temporary: few folders are made.
 //! What it is given is a copy of its own wherever it could be written through.
 use std::{
     collections::BTreeMap,
@@ -11,7 +12,7 @@ use std::{
         fd::AsRawFd,
         unix::fs::{PermissionsExt, symlink},
     },
-    path::{Path, PathBuf},
+    path::{self, Path, PathBuf},
 };
 
 use anyhow::{Context as _, Result, bail, ensure};
@@ -32,12 +33,10 @@ impl Room {
     /// In an empty folder.
     pub(super) fn make(scratch: &Path) -> Result<Room> {
         let room = Room {
-            root: fs::canonicalize(scratch)
+            root: path::absolute(scratch)
                 .with_context(|| format!("find {}", scratch.display()))?,
         };
-        for folder in [room.work(), room.temporary()] {
-            make_folder(&folder)?;
-        }
+        make_folder(&room.work())?;
         Ok(room)
     }
 
@@ -46,8 +45,8 @@ impl Room {
         self.root.join("work")
     }
 
-    pub(super) fn temporary(&self) -> PathBuf {
-        self.root.join("tmp")
+    pub(super) fn temporary(&self) -> &Path {
+        &self.root
     }
 
     /// Copies the declared files and folders; `paths` learns where they lie.
@@ -70,7 +69,11 @@ impl Room {
             let expected = context.foreign.externals.get(&param);
             let expected = expected.with_context(|| format!("`{param}` has no digest"))?;
             let is_folder = source.is_dir();
-            let end = if is_folder { "" } else { ending(written.to_str().unwrap_or_default()) };
+            let end = if is_folder {
+                ""
+            } else {
+                ending(written.to_str().unwrap_or_default())
+            };
             let target = folder.join(format!("{name}{end}"));
             let found = if is_folder {
                 copy_folder(source, &target)?.digest()
@@ -192,7 +195,7 @@ fn give(blob: &Path, target: &Path) -> Result<()> {
     if root {
         fs::copy(blob, target).map(drop).with_context(shown)
     } else {
-        let blob = fs::canonicalize(blob).with_context(|| format!("find {}", blob.display()))?;
+        let blob = path::absolute(blob).with_context(|| format!("find {}", blob.display()))?;
         symlink(blob, target).with_context(shown)
     }
 }
@@ -219,8 +222,7 @@ fn share_blocks(_source: &Path, _target: &Path) -> io::Result<bool> {
 /// depend on how it lies about. Digest and size of what was copied.
 fn copy_file(source: &Path, target: &Path) -> Result<TreeEntry> {
     fs::copy(source, target).with_context(|| format!("copy {}", source.display()))?;
-    let (digest, size) =
-        of_file(target).with_context(|| format!("read {}", target.display()))?;
+    let (digest, size) = of_file(target).with_context(|| format!("read {}", target.display()))?;
     fs::set_permissions(target, Permissions::from_mode(0o555))
         .with_context(|| format!("write {}", target.display()))?;
     Ok(TreeEntry { digest, size })
@@ -235,7 +237,9 @@ fn copy_folder(source: &Path, target: &Path) -> Result<Tree> {
         make_folder(&to)?;
         let listing = fs::read_dir(&from).with_context(|| format!("list {}", from.display()))?;
         for entry in listing {
-            let path = entry.with_context(|| format!("list {}", from.display()))?.path();
+            let path = entry
+                .with_context(|| format!("list {}", from.display()))?
+                .path();
             let Some(name) = path.file_name().and_then(|name| name.to_str()) else {
                 bail!("the name of {} is not UTF-8", path.display());
             };
@@ -301,7 +305,10 @@ mod tests {
             digest: Digest::of(b"a"),
             size: 1,
         };
-        let files = [("link".to_owned(), entry.clone()), ("sub/a".to_owned(), entry)];
+        let files = [
+            ("link".to_owned(), entry.clone()),
+            ("sub/a".to_owned(), entry),
+        ];
         assert_eq!(tree.files, BTreeMap::from(files));
         let copied = fs::symlink_metadata(place.path().join("t/link")).unwrap();
         assert!(copied.is_file());

@@ -46,5 +46,7 @@ pub(super) fn of(
 pub(super) fn secrets(environment: &BTreeMap<String, String>) -> Vec<String> {
     let secret = environment.iter().filter(|(name, _)| is_secret(name));
     let values = secret.map(|(_, value)| value.clone());
-    values.filter(|value| value.len() >= SECRET_LENGTH).collect()
+    values
+        .filter(|value| value.len() >= SECRET_LENGTH)
+        .collect()
 }

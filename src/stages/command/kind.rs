@@ -91,7 +91,11 @@ impl Stage for Command {
         }
         let mut texts = self.argv.iter().chain(&self.shell);
         if texts.any(|text| text.contains('\0')) {
-            let param = if self.shell.is_some() { "shell" } else { "argv" };
+            let param = if self.shell.is_some() {
+                "shell"
+            } else {
+                "argv"
+            };
             return refuse(param, "a command cannot hold a NUL character".to_owned());
         }
         if self.env.values().any(|value| value.contains('\0')) {
@@ -144,7 +148,7 @@ impl Stage for Command {
         room.deliver_files(&self.files, context, &mut paths)?;
         room.deliver_inputs(inputs, context, &mut paths)?;
         outputs::prepare(&room.work(), &self.outputs)?;
-        let environment = environment::of(self, context, &paths, &room.temporary())?;
+        let environment = environment::of(self, context, &paths, room.temporary())?;
         let argv = self.words(&paths)?;
         let mut command = process::Command::new(&argv[0]);
         command

@@ -82,7 +82,10 @@ fn one(work: &Path, place: &Place, more: &[String]) -> Result<Produced> {
         return Ok(Produced::Tree(path));
     }
     if place.is_folder() {
-        bail!("`{}` is a file where a folder was expected", shown(place.text()));
+        bail!(
+            "`{}` is a file where a folder was expected",
+            shown(place.text())
+        );
     }
     Ok(Produced::File(path))
 }
@@ -157,7 +160,9 @@ fn undeclared(work: &Path, outputs: &BTreeMap<String, Place>) -> Result<Vec<Stri
                 continue;
             }
             let inner = format!("{name}/");
-            let leads = outputs.values().any(|place| place.path().starts_with(&inner));
+            let leads = outputs
+                .values()
+                .any(|place| place.path().starts_with(&inner));
             if leads && entry.file_type().is_ok_and(|kind| kind.is_dir()) {
                 pending.push(inner);
             } else {

@@ -146,7 +146,11 @@ fn set_nonblocking(pipe: &PipeReader) -> io::Result<()> {
         let flags = libc::fcntl(fd, libc::F_GETFL);
         flags >= 0 && libc::fcntl(fd, libc::F_SETFL, flags | libc::O_NONBLOCK) >= 0
     };
-    if set { Ok(()) } else { Err(io::Error::last_os_error()) }
+    if set {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
 }
 
 /// A descriptor that becomes readable when the child ends.

@@ -150,7 +150,13 @@ mod tests {
 
     #[test]
     fn variables_have_plain_names() {
-        for (name, good) in [("A_1", true), ("_", true), ("1A", false), ("", false), ("A=B", false)] {
+        for (name, good) in [
+            ("A_1", true),
+            ("_", true),
+            ("1A", false),
+            ("", false),
+            ("A=B", false),
+        ] {
             assert_eq!(Variable::try_from(name.to_owned()).is_ok(), good, "{name}");
         }
     }

@@ -28,12 +28,18 @@ fn python(args: &[&str]) -> Output {
 
 #[test]
 fn a_python_script_is_a_cached_stage() {
-    if !python_with("a_python_script_is_a_cached_stage", &["numpy", "pandas", "pyarrow"]) {
+    if !python_with(
+        "a_python_script_is_a_cached_stage",
+        &["numpy", "pandas", "pyarrow"],
+    ) {
         return;
     }
     let project = Project::empty();
     for name in ["command.toml", "plot.py", "rewards-a.csv", "rewards-b.csv"] {
-        project.write(&format!("examples/{name}"), fs::read(example(name)).unwrap());
+        project.write(
+            &format!("examples/{name}"),
+            fs::read(example(name)).unwrap(),
+        );
     }
     let run = || {
         let did = Did::of(&project.vgh(&["run", "--json", "examples/command.toml"]));
@@ -48,7 +54,10 @@ fn a_python_script_is_a_cached_stage() {
         "-c",
         "import pandas, sys; f = pandas.read_parquet(sys.argv[1]); \
          print(list(f.columns), len(f), round(float(f['mean'][1]), 4))",
-        project.file("results/command/plot/summary.parquet").to_str().unwrap(),
+        project
+            .file("results/command/plot/summary.parquet")
+            .to_str()
+            .unwrap(),
     ]);
     assert_eq!(
         String::from_utf8_lossy(&said.stdout).trim(),
@@ -61,10 +70,16 @@ fn a_python_script_is_a_cached_stage() {
     assert_eq!(project.digests(), first);
     // An edit of the script reruns it alone; of a number, what follows from it.
     let script = fs::read_to_string(example("plot.py")).unwrap();
-    project.write("examples/plot.py", script.replace("gain by RL", "gain by GRPO"));
+    project.write(
+        "examples/plot.py",
+        script.replace("gain by RL", "gain by GRPO"),
+    );
     assert_eq!(run(), ["plot"]);
     let rewards = fs::read_to_string(example("rewards-a.csv")).unwrap();
-    project.write("examples/rewards-a.csv", rewards.replace("0.2,0.24,0.04", "0.2,0.25,0.05"));
+    project.write(
+        "examples/rewards-a.csv",
+        rewards.replace("0.2,0.24,0.04", "0.2,0.25,0.05"),
+    );
     assert_eq!(run(), ["plot", "rewards@model=a"]);
 }
 
@@ -96,7 +111,11 @@ fn a_finished_run_is_described_for_a_tracker() {
     assert_eq!(told["name"], told["tags"]["vgh.run"]);
     let metrics = &told["metrics"];
     assert_eq!(
-        (&metrics["instances"], &metrics["executed"], &metrics["failed"]),
+        (
+            &metrics["instances"],
+            &metrics["executed"],
+            &metrics["failed"]
+        ),
         (&2.into(), &1.into(), &1.into())
     );
     assert!(metrics["seconds.a"].as_f64().unwrap() >= 0.0);
@@ -109,10 +128,17 @@ fn a_finished_run_is_sent_to_mlflow_where_there_is_one() {
     }
     let (project, events) = finished_run();
     let mut tracker = Command::new("python3")
-        .args([example("track.py").to_str().unwrap(), "--results", "results/p"])
+        .args([
+            example("track.py").to_str().unwrap(),
+            "--results",
+            "results/p",
+        ])
         .current_dir(project.path())
         .env("MLFLOW_ALLOW_FILE_STORE", "true")
-        .env("MLFLOW_TRACKING_URI", format!("file:{}", project.file("mlruns").display()))
+        .env(
+            "MLFLOW_TRACKING_URI",
+            format!("file:{}", project.file("mlruns").display()),
+        )
         .stdin(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
@@ -123,7 +149,10 @@ fn a_finished_run_is_sent_to_mlflow_where_there_is_one() {
     let output = tracker.wait_with_output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(output.status.success(), "{said}");
-    if python_with("a_finished_run_is_sent_to_mlflow (the sending)", &["mlflow"]) {
+    if python_with(
+        "a_finished_run_is_sent_to_mlflow (the sending)",
+        &["mlflow"],
+    ) {
         assert!(said.contains(" is in file:"), "{said}");
         assert!(project.file("mlruns").is_dir());
     } else {

@@ -19,7 +19,9 @@ fn one(lines: &str) -> String {
 #[test]
 fn an_unknown_placeholder_of_the_run_is_told_with_the_nearest() {
     assert_eq!(
-        one("argv = [\"a\", \"{files.scirpt}\"]\nfiles = { script = \"a.py\" }\noutputs = { o = \"o\" }\n"),
+        one(
+            "argv = [\"a\", \"{files.scirpt}\"]\nfiles = { script = \"a.py\" }\noutputs = { o = \"o\" }\n"
+        ),
         r#"error: `files` has no `scirpt`
   --> p.toml:6:15
    |
@@ -76,7 +78,9 @@ help: it is known when the command runs, so it may stand in `argv`, `shell`, `en
 #[test]
 fn a_list_cannot_become_an_argument() {
     assert_eq!(
-        told("[params]\nall = [1, 2]\n[stages.s]\nkind = \"command\"\nargv = [\"a\", \"{all}\"]\noutputs = { o = \"o\" }\n"),
+        told(
+            "[params]\nall = [1, 2]\n[stages.s]\nkind = \"command\"\nargv = [\"a\", \"{all}\"]\noutputs = { o = \"o\" }\n"
+        ),
         r#"error: `all` is a list, which cannot stand inside a string
   --> p.toml:8:15
    |
@@ -89,37 +93,51 @@ fn a_list_cannot_become_an_argument() {
 
 #[test]
 fn bad_outputs_variables_and_names() {
-    assert_eq!(one("argv = [\"a\"]\noutputs = { o = \"../o\", p = \"p\" }\n"), r#"error: `outputs`: an output is a path below the folder that the command runs in, such as "plot.svg" or "figures/", not "../o"
+    assert_eq!(
+        one("argv = [\"a\"]\noutputs = { o = \"../o\", p = \"p\" }\n"),
+        r#"error: `outputs`: an output is a path below the folder that the command runs in, such as "plot.svg" or "figures/", not "../o"
   --> p.toml:7:17
    |
  7 | outputs = { o = "../o", p = "p" }
    |                 ^^^^^^
 
-1 fault; nothing was run"#);
-    assert_eq!(one("argv = [\"a\"]\noutputs = { \"o o\" = \"o\" }\n"), r#"error: `o o` cannot be a name of `outputs`
+1 fault; nothing was run"#
+    );
+    assert_eq!(
+        one("argv = [\"a\"]\noutputs = { \"o o\" = \"o\" }\n"),
+        r#"error: `o o` cannot be a name of `outputs`
   --> p.toml:7:13
    |
  7 | outputs = { "o o" = "o" }
    |             ^^^^^
 help: a name has letters a-z, digits, `-` and `_`, and at most 80 of them
 
-1 fault; nothing was run"#);
-    assert_eq!(one("argv = [\"a\"]\n"), r#"error: stage `s` does not set `outputs`
+1 fault; nothing was run"#
+    );
+    assert_eq!(
+        one("argv = [\"a\"]\n"),
+        r#"error: stage `s` does not set `outputs`
   --> p.toml:5:8
    |
  5 | kind = "command"
    |        ^^^^^^^^^ needs outputs
 
-1 fault; nothing was run"#);
-    assert_eq!(one("outputs = { o = \"o\" }\n"), r#"error: a command needs `argv = ["program", ...]` or `shell = "..."`
+1 fault; nothing was run"#
+    );
+    assert_eq!(
+        one("outputs = { o = \"o\" }\n"),
+        r#"error: a command needs `argv = ["program", ...]` or `shell = "..."`
   --> p.toml:5:8
    |
  5 | kind = "command"
    |        ^^^^^^^^^ `argv` is [] by default
 
-1 fault; nothing was run"#);
+1 fault; nothing was run"#
+    );
     assert_eq!(
-        one("argv = [\"a\"]\noutputs = { o = \"o\" }\nenv = { \"A B\" = \"\" }\npass_env = [\"1\"]\n"),
+        one(
+            "argv = [\"a\"]\noutputs = { o = \"o\" }\nenv = { \"A B\" = \"\" }\npass_env = [\"1\"]\n"
+        ),
         r#"error: `env`: "A B" cannot name an environment variable (letters, digits and `_`)
   --> p.toml:8:9
    |
@@ -134,13 +152,16 @@ error: `pass_env`: "1" cannot name an environment variable (letters, digits and 
 
 2 faults; nothing was run"#
     );
-    assert_eq!(one("argv = \"a b\"\noutputs = { o = \"o\" }\n"), r#"error: `argv` takes a list, not the string "a b"
+    assert_eq!(
+        one("argv = \"a b\"\noutputs = { o = \"o\" }\n"),
+        r#"error: `argv` takes a list, not the string "a b"
   --> p.toml:6:8
    |
  6 | argv = "a b"
    |        ^^^^^
 
-1 fault; nothing was run"#);
+1 fault; nothing was run"#
+    );
 }
 
 #[test]

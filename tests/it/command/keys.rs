@@ -18,7 +18,10 @@ hash_env = ["VGH_HASHED"]
 
 fn bench() -> Bench {
     let bench = Bench::new(ONE);
-    bench.write("a.sh", "echo \"$LEVEL ${VGH_HASHED-unset}\" > out.txt; ls -R ../files/data\n");
+    bench.write(
+        "a.sh",
+        "echo \"$LEVEL ${VGH_HASHED-unset}\" > out.txt; ls -R ../files/data\n",
+    );
     bench.write("data/x/y", "1");
     bench.succeed();
     bench
@@ -63,7 +66,11 @@ fn an_edit_of_what_does_not_count_reruns_nothing() {
     assert_eq!(edited(&bench, "stages.one", "stages.uno"), NOTHING);
     assert_eq!(edited(&bench, "\"VGH_PASSED\", ", ""), NOTHING);
     assert_eq!(
-        edited(&bench, "kind = \"command\"", "kind = \"command\"\nretries = 1"),
+        edited(
+            &bench,
+            "kind = \"command\"",
+            "kind = \"command\"\nretries = 1"
+        ),
         NOTHING
     );
     // Another name and place of the same script, and another mode.
@@ -104,19 +111,35 @@ fn case_32_a_declared_variable_has_three_states_and_an_undeclared_one_none() {
 #[test]
 fn the_record_says_what_the_command_was_given() {
     let bench = Bench::new(ONE);
-    bench.write("a.sh", "echo $VGH_PASSED > out.txt; echo my $VGH_TEST_TOKEN\n");
+    bench.write(
+        "a.sh",
+        "echo $VGH_PASSED > out.txt; echo my $VGH_TEST_TOKEN\n",
+    );
     bench.write("data/x", "1");
-    let did = with(&bench, &[("VGH_PASSED", "seen"), ("VGH_TEST_TOKEN", "hunter22")]);
+    let did = with(
+        &bench,
+        &[("VGH_PASSED", "seen"), ("VGH_TEST_TOKEN", "hunter22")],
+    );
     assert_eq!(did.log, ["my ***"]);
     let Record {
         manifest,
         provenance,
         ..
     } = bench.record();
-    assert_eq!(manifest["variables"], serde_json::json!({ "VGH_HASHED": null }));
-    assert_eq!(manifest["params"]["argv"], serde_json::json!(["sh", "{files.script}"]));
+    assert_eq!(
+        manifest["variables"],
+        serde_json::json!({ "VGH_HASHED": null })
+    );
+    assert_eq!(
+        manifest["params"]["argv"],
+        serde_json::json!(["sh", "{files.script}"])
+    );
     assert_eq!(manifest["params"].get("pass_env"), None);
-    assert!(!manifest.to_string().contains(bench.path("").to_str().unwrap()));
+    assert!(
+        !manifest
+            .to_string()
+            .contains(bench.path("").to_str().unwrap())
+    );
     let environment = provenance.environment;
     assert_eq!(environment["VGH_PASSED"], "seen");
     assert_eq!(environment["VGH_TEST_TOKEN"], "(set, not recorded)");

@@ -137,14 +137,23 @@ printf y > "o/a b/ü/case"
          cd ../e; ls -a >> ../../work/all; wc -c < ../f >> ../../work/all'''\noutputs = {{ all = \"all\" }}\n"
     ));
     let text = fs::read_to_string(bench.path("p.toml")).unwrap();
-    bench.write("p.toml", text.replace("mkdir -p \"o", ": > f; mkdir -p \"o"));
+    bench.write(
+        "p.toml",
+        text.replace("mkdir -p \"o", ": > f; mkdir -p \"o"),
+    );
     let did = bench.succeed();
     assert_eq!(did.executed, ["s", "t"]);
     // .hidden, the zeros (empty), `a b`, e + accent, hard link, new line, none, é
     assert_eq!(bench.result("t/all"), "hxynfdnnfc.\n..\n0\n");
     let folder = bench.path("results/p/s/o");
-    assert_eq!(fs::read_to_string(folder.join("e\u{301}.txt")).unwrap(), "nfd");
-    assert_eq!(fs::read_to_string(folder.join("\u{e9}.txt")).unwrap(), "nfc");
+    assert_eq!(
+        fs::read_to_string(folder.join("e\u{301}.txt")).unwrap(),
+        "nfd"
+    );
+    assert_eq!(
+        fs::read_to_string(folder.join("\u{e9}.txt")).unwrap(),
+        "nfc"
+    );
     assert_eq!(names(&folder.join("a b/ü")), ["CASE", "case"]);
     assert!(!folder.join("empty").exists());
     assert_eq!(bench.succeed().executed, Vec::<String>::new());

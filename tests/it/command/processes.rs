@@ -27,8 +27,13 @@ fn pid_in(path: &Path) -> i32 {
 
 /// Whether a process is there and not only waits to be collected.
 fn lives(pid: i32) -> bool {
-    fs::read_to_string(format!("/proc/{pid}/stat"))
-        .is_ok_and(|stat| !stat.rsplit(") ").next().unwrap_or_default().starts_with('Z'))
+    fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| {
+        !stat
+            .rsplit(") ")
+            .next()
+            .unwrap_or_default()
+            .starts_with('Z')
+    })
 }
 
 fn signal(pid: u32, signal: i32) {
@@ -66,15 +71,19 @@ fn what_outlives_the_command_is_killed_and_writes_nothing_more() {
     assert!(!lives(pid_in(&bench.path("group"))));
     assert!(!lives(pid_in(&bench.path("escaped"))));
     assert!(
-        did.log.iter().any(|line| line.starts_with("warning: the command left ")
-            && line.ends_with(" processes running; they were ended")),
+        did.log
+            .iter()
+            .any(|line| line.starts_with("warning: the command left ")
+                && line.ends_with(" processes running; they were ended")),
         "{did:#?}"
     );
 }
 
 #[test]
 fn a_stopped_run_asks_the_command_to_end() {
-    let bench = slow("trap 'echo asked > HERE/asked; exit 0' TERM\necho > a\necho $$ > HERE/pid\nwhile :; do sleep 0.05; done\n");
+    let bench = slow(
+        "trap 'echo asked > HERE/asked; exit 0' TERM\necho > a\necho $$ > HERE/pid\nwhile :; do sleep 0.05; done\n",
+    );
     let run = start(&bench);
     let pid = pid_in(&bench.path("pid"));
     signal(run.id(), libc::SIGINT);
@@ -126,7 +135,9 @@ fn a_killed_command_is_a_failure_that_says_so() {
     let bench = slow("kill -9 $$");
     assert_eq!(
         bench.run().failures,
-        ["s: `/bin/sh` was killed by signal 9, as the system does when memory runs out: it said nothing"]
+        [
+            "s: `/bin/sh` was killed by signal 9, as the system does when memory runs out: it said nothing"
+        ]
     );
     let bench = Bench::new(
         "[stages.s]\nkind = \"command\"\nargv = [\"no-such-program\"]\noutputs = { a = \"a\" }\n",
