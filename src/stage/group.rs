@@ -1,8 +1,9 @@
 //! The processes that a stage started, which must not outlive it or us.
 //!
 //! A foreign program runs in a session, and so a process group, of its own.
-//! What leaves the group and is orphaned becomes a child of this process, if
-//! it is a worker ([`adopt_orphans`]), and is ended with the stage.
+//! What leaves the group and is orphaned becomes a child of the worker
+//! ([`adopt_orphans`]) and is ended with the stage; what a killed worker leaves
+//! becomes a child of the run.
 use std::{
     fs,
     sync::atomic::{AtomicI32, Ordering},
@@ -47,8 +48,8 @@ pub fn end_group() {
     signal_group(RUNNING.load(Ordering::SeqCst), libc::SIGKILL);
 }
 
-/// Makes orphans of our descendants our children. For a process that has no
-/// children but those of its stages.
+/// Makes orphans of our descendants our children. For a process that knows all
+/// its children: a worker those of its stage, a pool its workers.
 pub fn adopt_orphans() {
     #[cfg(target_os = "linux")]
     // SAFETY: sets a flag of this process.
@@ -57,13 +58,15 @@ pub fn adopt_orphans() {
     };
 }
 
-/// Kills and collects all children, where orphans are adopted; says how many.
-/// For the end of a stage, whose own process has been collected.
-pub fn end_orphans() -> usize {
+/// Kills and collects all children but those to `spare`, where orphans are
+/// adopted; says how many. For the end of a stage, whose own process has been
+/// collected, and of a worker.
+pub fn end_orphans(spare: &[u32]) -> usize {
     let mut ended = 0;
     // A killed one's own children come to us in turn.
     while adopts() {
-        let children = children();
+        let mut children = children();
+        children.retain(|child| !spare.contains(&(*child as u32)));
         if children.is_empty() {
             break;
         }

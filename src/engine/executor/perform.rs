@@ -128,17 +128,18 @@ impl Attempt<'_> {
             sink: self,
             held,
         };
-        let produced = action.run(&inputs, &context)?;
+        let produced = action.run(&inputs, &context);
+        if kind.open.is_some() {
+            // A foreign program may have written through what it was given.
+            self.deliver().context("the command changed its input")?;
+        }
+        let produced = produced?;
         for port in kind.ports.outputs {
             ensure!(
                 produced.0.contains_key(port.name),
                 "the kind handed over no output `{}`",
                 port.name
             );
-        }
-        if kind.open.is_some() {
-            // A foreign program may have written through what it was given.
-            self.deliver().context("the command changed its input")?;
         }
         let outputs = self.publish(produced)?;
         Ok(Report::Finished {

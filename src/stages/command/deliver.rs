@@ -33,8 +33,7 @@ impl Room {
     /// In an empty folder.
     pub(super) fn make(scratch: &Path) -> Result<Room> {
         let room = Room {
-            root: path::absolute(scratch)
-                .with_context(|| format!("find {}", scratch.display()))?,
+            root: path::absolute(scratch).with_context(|| format!("find {}", scratch.display()))?,
         };
         make_folder(&room.work())?;
         Ok(room)

@@ -56,7 +56,7 @@ pub(super) fn run(
     group.signal(libc::SIGKILL);
     let status = child.wait().with_context(|| format!("wait for `{name}`"))?;
     drop(group);
-    let orphans = end_orphans();
+    let orphans = end_orphans(&[]);
     drain(&mut pipe, REST, words);
     if orphans > 0 {
         context.log(&format!(

@@ -120,14 +120,21 @@ fn a_command_dies_with_a_killed_run() {
 
 #[test]
 fn a_command_dies_with_its_killed_worker() {
-    let bench = slow("echo $PPID > HERE/worker; echo $$ > HERE/pid\nexec sleep 60\n");
+    let bench = slow(
+        "sleep 60 & echo $! > HERE/inner\n\
+         setsid sh -c 'echo $$ > HERE/escaped; sleep 60; true' &\n\
+         echo $PPID > HERE/worker; echo $$ > HERE/pid\nwait\n",
+    );
     let run = start(&bench);
-    let (pid, worker) = (pid_in(&bench.path("pid")), pid_in(&bench.path("worker")));
+    let pids = ["pid", "inner", "escaped"].map(|name| pid_in(&bench.path(name)));
+    let worker = pid_in(&bench.path("worker"));
     // SAFETY: no memory is involved; the worker waits for the command.
     assert_eq!(unsafe { libc::kill(worker, libc::SIGKILL) }, 0);
     let did = Did::of(&run.wait_with_output().unwrap());
     assert_eq!(did.code, Some(1), "{did:#?}");
-    until("the end of the command", || !lives(pid));
+    for pid in pids {
+        until("the end of the command", || !lives(pid));
+    }
 }
 
 #[test]
