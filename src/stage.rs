@@ -5,13 +5,16 @@
 //! engine sees a [`Kind`] (one row of the table of kinds) and an [`Action`]
 //! (a stage with its parameters settled). Neither side imports the other.
 mod context;
+mod group;
+mod harmless;
+mod open;
 
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
 use schemars::JsonSchema;
 use serde::{Serialize, de::DeserializeOwned};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use toml::{
     Spanned,
     de::{DeValue, ValueDeserializer},
@@ -20,6 +23,9 @@ use toml::{
 use crate::artifact::ArtifactType;
 
 pub use context::{Context, Held, Inputs, Outputs, Produced, Resume, Sink, Stopped};
+pub use group::{Group, adopt_orphans, end_group, end_orphans};
+pub use harmless::harmless;
+pub use open::{ALWAYS_PASSED, Delivery, Foreign, Open, Variables, ending, is_secret, lasting};
 
 /// How many instances an input port takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -92,6 +98,8 @@ pub struct OutputPort {
     pub name: &'static str,
     pub artifact: ArtifactType,
     pub about: &'static str,
+    /// What its file's name ends in (`.svg`), where the text says so; else empty.
+    pub ending: &'static str,
 }
 
 impl OutputPort {
@@ -104,6 +112,7 @@ impl OutputPort {
             name,
             artifact,
             about,
+            ending: "",
         }
     }
 }
@@ -158,6 +167,8 @@ pub trait Stage: Serialize + DeserializeOwned + JsonSchema + Send + Sync + 'stat
     /// One sentence for `vgh kinds`.
     const ABOUT: &'static str;
     const PORTS: Ports;
+    /// For kinds whose ports the text of the pipeline names; `PORTS` is empty then.
+    const OPEN: Option<Open> = None;
     /// Parameters that give axes their role in a gather.
     const ROLES: &'static [Role] = &[];
     /// The parameter in which smaller is a prefix of larger, if there is one.
@@ -180,6 +191,15 @@ pub trait Stage: Serialize + DeserializeOwned + JsonSchema + Send + Sync + 'stat
         Vec::new()
     }
 
+    /// Environment variables that the stage reads.
+    fn variables(&self) -> Variables {
+        Variables::default()
+    }
+
+    /// Changes the parameters into what enters the key. Externals that are
+    /// parameters of their own are out already.
+    fn keyed(&self, _params: &mut Map<String, Value>) {}
+
     /// The work. A progressive kind hands over each mark but the last with
     /// [`Context::reached`] and returns the outputs of the last.
     fn run(&self, inputs: &Inputs, context: &Context<'_>) -> Result<Outputs>;
@@ -191,6 +211,8 @@ pub trait Action: Send + Sync {
     fn params(&self) -> Value;
     fn gathered_axes(&self) -> Vec<String>;
     fn externals(&self) -> Vec<External>;
+    fn variables(&self) -> Variables;
+    fn keyed(&self, params: &mut Map<String, Value>);
     fn run(&self, inputs: &Inputs, context: &Context<'_>) -> Result<Outputs>;
 }
 
@@ -205,6 +227,14 @@ impl<S: Stage> Action for S {
 
     fn externals(&self) -> Vec<External> {
         Stage::externals(self)
+    }
+
+    fn variables(&self) -> Variables {
+        Stage::variables(self)
+    }
+
+    fn keyed(&self, params: &mut Map<String, Value>) {
+        Stage::keyed(self, params);
     }
 
     fn run(&self, inputs: &Inputs, context: &Context<'_>) -> Result<Outputs> {
@@ -230,6 +260,8 @@ pub struct Kind {
     pub version: u32,
     pub about: &'static str,
     pub ports: Ports,
+    /// Whose ports the text names: ask the stage for them, not the kind.
+    pub open: Option<Open>,
     pub roles: &'static [Role],
     pub progressive: Option<&'static str>,
     pub lm: Option<u32>,
@@ -248,6 +280,7 @@ impl Kind {
             version: S::VERSION,
             about: S::ABOUT,
             ports: S::PORTS,
+            open: S::OPEN,
             roles: S::ROLES,
             progressive: S::PROGRESSIVE,
             lm: S::LM,

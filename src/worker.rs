@@ -20,7 +20,7 @@ use anyhow::Result;
 use crate::{
     cache::Cache,
     engine::{Report, Task, executor},
-    stage::{Held, Kind},
+    stage::{Held, Kind, adopt_orphans, end_group},
 };
 
 /// Serves tasks until standard input ends.
@@ -29,6 +29,7 @@ use crate::{
 /// When the cache cannot be opened.
 pub fn serve(kinds: &[Kind], cache: &Path) -> Result<()> {
     let cache = Cache::open(cache)?;
+    adopt_orphans();
     let stopping = Arc::new(AtomicBool::new(false));
     let (sender, tasks) = channel::<Task>();
     thread::spawn({
@@ -44,6 +45,7 @@ pub fn serve(kinds: &[Kind], cache: &Path) -> Result<()> {
                 }
             }
             // Nobody is left to hear of the task at hand.
+            end_group();
             process::exit(0);
         }
     });
@@ -66,6 +68,7 @@ fn report(report: &Report) {
     let line = serde_json::to_string(report).expect("a report serializes");
     // A closed pipe means a gone parent, which the reading thread notices too.
     if writeln!(out, "{line}").and_then(|()| out.flush()).is_err() {
+        end_group();
         process::exit(0);
     }
 }

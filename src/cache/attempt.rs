@@ -9,7 +9,7 @@ use std::{
     path::{Path, PathBuf},
     process,
     sync::{
-        OnceLock,
+        Arc, OnceLock,
         atomic::{AtomicU64, Ordering},
     },
     time::{Duration, SystemTime},
@@ -80,7 +80,38 @@ impl Drop for AttemptDir {
     }
 }
 
+/// A folder inside this process's own, removed on drop. Cheaper than an
+/// [`AttemptDir`] of its own, for what comes and goes thousands of times.
+#[derive(Debug)]
+pub struct Scratch {
+    path: PathBuf,
+    /// What holds the lock.
+    _home: Arc<AttemptDir>,
+}
+
+impl Scratch {
+    /// The empty folder to work in.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        // What cannot be removed now goes with the process's own folder.
+        let _ = remove_all(&self.path);
+    }
+}
+
 impl Cache {
+    /// A new private folder for one task of this process.
+    pub fn scratch(&self) -> Result<Scratch> {
+        let home = self.own_folder()?;
+        let path = home.path().join(nonce());
+        new_private_dir(&path).map_err(|error| fault("create", &path, 0, error))?;
+        Ok(Scratch { path, _home: home })
+    }
+
     /// A new private folder under `tmp/`.
     pub fn attempt_dir(&self) -> Result<AttemptDir> {
         AttemptDir::create(&self.root().join("tmp"))

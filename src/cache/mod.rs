@@ -26,7 +26,7 @@ mod store;
 mod verify;
 mod walk;
 
-pub use attempt::AttemptDir;
+pub use attempt::{AttemptDir, Scratch};
 pub use blob::{Content, Form};
 pub use commit::Committed;
 pub use index::{IndexEntry, RecordIndex};

@@ -49,6 +49,8 @@ pub struct Provenance {
     pub program_version: String,
     pub revision: Option<String>,
     pub libraries: BTreeMap<String, String>,
+    /// Of a foreign program: the variables that it was given.
+    pub environment: BTreeMap<String, String>,
     pub attempts: u32,
     pub log: Option<String>,
 }

@@ -164,13 +164,18 @@ impl Cache {
 
     /// Writes what `source` gives into this process's folder for drafts.
     pub(super) fn draft(&self, source: impl Read, needed: u64) -> Result<Draft> {
-        let mut folder = self.drafts()?;
-        if !folder.path().is_dir() {
-            // Somebody emptied tmp/ by hand.
-            *guard(&self.inner.drafts) = None;
-            folder = self.drafts()?;
+        Draft::write(self.own_folder()?.path().join(nonce()), source, needed)
+    }
+
+    /// This process's folder under `tmp/`.
+    pub(super) fn own_folder(&self) -> Result<Arc<AttemptDir>> {
+        let folder = self.drafts()?;
+        if folder.path().is_dir() {
+            return Ok(folder);
         }
-        Draft::write(folder.path().join(nonce()), source, needed)
+        // Somebody emptied tmp/ by hand.
+        *guard(&self.inner.drafts) = None;
+        self.drafts()
     }
 
     fn drafts(&self) -> Result<Arc<AttemptDir>> {

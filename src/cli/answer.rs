@@ -69,7 +69,7 @@ fn document<'a>(
     outcome: &'a Outcome,
 ) -> Option<(InstanceId, &'a Done, &'static str)> {
     outcome.results.iter().find_map(|(&id, done)| {
-        let outputs = pipeline.stage_of(id).kind.ports.outputs;
+        let outputs = &pipeline.stage_of(id).outputs;
         let port = outputs
             .iter()
             .find(|port| port.artifact == ArtifactType::Document)?;
@@ -133,14 +133,7 @@ fn costs(pipeline: &Pipeline, outcome: &Outcome) -> Vec<Cost> {
 
 /// What a kind is paid for, by what it takes and gives.
 fn phase(stage: &StageMeaning) -> Phase {
-    let gives = |artifact: ArtifactType| {
-        stage
-            .kind
-            .ports
-            .outputs
-            .iter()
-            .any(|port| port.artifact == artifact)
-    };
+    let gives = |artifact: ArtifactType| stage.outputs.iter().any(|port| port.artifact == artifact);
     let makes = [
         ArtifactType::Checkpoint,
         ArtifactType::Corpus,

@@ -98,11 +98,8 @@ impl Publishing<'_> {
         content: &Content,
     ) -> Result<()> {
         let place = place(pipeline, id);
-        let artifact = pipeline
-            .stage_of(id)
-            .kind
-            .output(output)
-            .map(|port| port.artifact);
+        let port = pipeline.stage_of(id).output(output);
+        let artifact = port.map(|port| port.artifact);
         let coords = &pipeline.instance(id).coords;
         match (content.form, artifact) {
             (Form::File, Some(ArtifactType::Table(_))) => self.file(
@@ -118,7 +115,7 @@ impl Publishing<'_> {
                 None,
             ),
             (Form::File, _) => self.file(
-                &format!("{place}/{output}"),
+                &format!("{place}/{output}{}", port.map_or("", |port| port.ending)),
                 content.digest,
                 content.size,
                 None,
@@ -272,7 +269,9 @@ pub(super) fn write_beside(path: &Path, bytes: &[u8]) -> Result<()> {
         let parent = path.parent().unwrap_or(Path::new("."));
         fs::create_dir_all(parent)?;
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let beside = parent.join(format!(".{name}.{}.new", std::process::id()));
+        // Short, since the name itself may be as long as names can be.
+        let short = Digest::of(name.as_bytes()).short();
+        let beside = parent.join(format!(".{short}.{}.new", std::process::id()));
         fs::write(&beside, bytes)?;
         fs::rename(&beside, path)
     };

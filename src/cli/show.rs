@@ -89,16 +89,14 @@ fn ports(
 ) -> Result<Vec<&'static OutputPort>, Failure> {
     let stage = place.pipeline.stage_of(id);
     let Some(name) = name else {
-        return Ok(stage.kind.ports.outputs.iter().collect());
+        return Ok(stage.outputs.clone());
     };
     let known: Vec<String> = stage
-        .kind
-        .ports
         .outputs
         .iter()
         .map(|port| format!("`{}`", port.name))
         .collect();
-    let port = stage.kind.output(name).ok_or_else(|| {
+    let port = stage.output(name).ok_or_else(|| {
         Failure::Usage(format!(
             "`{}` has no output `{name}`: it has {}",
             stage.name,

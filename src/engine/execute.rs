@@ -176,10 +176,8 @@ impl Run<'_> {
         let key = manifest.key();
         let found = self.index.lookup(&key);
         let complete = |outputs: &Settled| {
-            kind.ports
-                .outputs
-                .iter()
-                .all(|port| outputs.contains_key(port.name))
+            let ports = &self.pipeline.stage_of(id).outputs;
+            ports.iter().all(|port| outputs.contains_key(port.name))
         };
         let usable = |entry: &IndexEntry| {
             let present = || {
@@ -273,6 +271,7 @@ impl Run<'_> {
             params: instance.params.clone(),
             inputs: self.task_inputs(last),
             externals: self.externals.paths(last),
+            foreign: self.externals.foreign(self.pipeline, last),
             marks: marks.clone(),
             resume: resume.clone(),
             snapshots: (progressive && stage.execution.snapshots == Snapshots::Last)

@@ -1,22 +1,36 @@
-//! Digests of the files and folders that parameters name, taken once a run.
+//! What lies outside the cache and counts: digests of the files and folders
+//! that parameters name, values of environment variables. Taken once a run.
 use std::{
     collections::BTreeMap,
+    env,
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 
 use crate::{
     cache::StatIndex,
     digest::Digest,
     pipeline::{InstanceId, Pipeline},
+    stage::{Action, Delivery, Foreign},
 };
 
-/// For every instance: external parameter to digest, and where to read it.
+/// What enters the key of one instance.
+#[derive(Debug, Default)]
+pub struct Outside {
+    /// By parameter.
+    pub digests: BTreeMap<&'static str, Digest>,
+    /// Variable to value; `None` is unset.
+    pub variables: BTreeMap<String, Option<String>>,
+}
+
+/// For every instance what enters its key, where externals are read, and the
+/// variables that are passed on without counting.
 #[derive(Debug, Default)]
 pub struct Externals {
-    digests: BTreeMap<InstanceId, BTreeMap<&'static str, Digest>>,
+    outside: BTreeMap<InstanceId, Outside>,
     paths: BTreeMap<InstanceId, BTreeMap<&'static str, PathBuf>>,
+    passed: BTreeMap<InstanceId, BTreeMap<String, String>>,
 }
 
 impl Externals {
@@ -28,7 +42,12 @@ impl Externals {
         let mut externals = Externals::default();
         let mut seen: BTreeMap<PathBuf, Digest> = BTreeMap::new();
         for id in pipeline.ids() {
-            for external in pipeline.instance(id).action.externals() {
+            let action = &pipeline.instance(id).action;
+            let named = || format!("stage `{}`", pipeline.stage_of(id).name);
+            externals
+                .variables(id, action.as_ref())
+                .with_context(named)?;
+            for external in action.externals() {
                 let path = pipeline.folder.join(&external.path);
                 let digest = match seen.get(&path) {
                     Some(digest) => *digest,
@@ -42,9 +61,10 @@ impl Externals {
                 };
                 seen.insert(path.clone(), digest);
                 externals
-                    .digests
+                    .outside
                     .entry(id)
                     .or_default()
+                    .digests
                     .insert(external.param, digest);
                 externals
                     .paths
@@ -56,9 +76,44 @@ impl Externals {
         Ok(externals)
     }
 
-    pub fn of(&self, id: InstanceId) -> &BTreeMap<&'static str, Digest> {
-        const NONE: &BTreeMap<&'static str, Digest> = &BTreeMap::new();
-        self.digests.get(&id).unwrap_or(NONE)
+    fn variables(&mut self, id: InstanceId, action: &dyn Action) -> Result<()> {
+        let wanted = action.variables();
+        for name in wanted.hashed {
+            let value = variable(&name)?;
+            let outside = self.outside.entry(id).or_default();
+            outside.variables.insert(name, value);
+        }
+        for name in wanted.passed {
+            if let Some(value) = variable(&name)? {
+                self.passed.entry(id).or_default().insert(name, value);
+            }
+        }
+        Ok(())
+    }
+
+    pub fn of(&self, id: InstanceId) -> &Outside {
+        const NONE: &Outside = &Outside {
+            digests: BTreeMap::new(),
+            variables: BTreeMap::new(),
+        };
+        self.outside.get(&id).unwrap_or(NONE)
+    }
+
+    /// What an instance that runs a foreign program is told of the world.
+    pub fn foreign(&self, pipeline: &Pipeline, id: InstanceId) -> Option<Foreign> {
+        pipeline.stage_of(id).kind.open?;
+        let outside = self.of(id);
+        let mut environment = self.passed.get(&id).cloned().unwrap_or_default();
+        let set = |(name, value): (&String, &Option<String>)| Some((name.clone(), value.clone()?));
+        environment.extend(outside.variables.iter().filter_map(set));
+        let externals = outside.digests.iter();
+        Some(Foreign {
+            environment,
+            externals: externals
+                .map(|(param, digest)| ((*param).to_owned(), *digest))
+                .collect(),
+            inputs: deliveries(pipeline, id),
+        })
     }
 
     pub fn paths(&self, id: InstanceId) -> BTreeMap<String, PathBuf> {
@@ -66,6 +121,25 @@ impl Externals {
         paths
             .map(|(param, path)| ((*param).to_owned(), path.clone()))
             .collect()
+    }
+}
+
+fn deliveries(pipeline: &Pipeline, id: InstanceId) -> BTreeMap<String, Delivery> {
+    let inputs = pipeline.instance(id).inputs.iter();
+    let delivered = inputs.filter_map(|input| {
+        let source = input.sources.first()?;
+        Some((input.port.name.to_owned(), source.output.delivery()))
+    });
+    delivered.collect()
+}
+
+fn variable(name: &str) -> Result<Option<String>> {
+    match env::var(name) {
+        Ok(value) => Ok(Some(value)),
+        Err(env::VarError::NotPresent) => Ok(None),
+        Err(env::VarError::NotUnicode(_)) => {
+            bail!("the environment variable `{name}` is not UTF-8")
+        }
     }
 }
 

@@ -9,8 +9,9 @@ use serde_json::{Map, Value, json};
 use crate::{
     cache::Content,
     digest::{Digest, Key},
+    engine::externals::Outside,
     pipeline::{Input, Instance},
-    stage::{Arity, Kind},
+    stage::{Arity, Delivery, Kind},
 };
 
 /// Version of the manifest's form; part of every key.
@@ -25,23 +26,18 @@ pub struct Manifest(pub Value);
 
 impl Manifest {
     /// The manifest without input digests: what is known before anything ran.
-    /// `externals` gives the digest of each external parameter.
-    pub fn shape(
-        kind: &Kind,
-        instance: &Instance,
-        externals: &BTreeMap<&'static str, Digest>,
-    ) -> Manifest {
-        Manifest::build(kind, instance, externals, |_, _| Value::Null)
+    pub fn shape(kind: &Kind, instance: &Instance, outside: &Outside) -> Manifest {
+        Manifest::build(kind, instance, outside, |_, _| Value::Null)
     }
 
     /// The full manifest; `content` gives the artifact on (input, source).
     pub fn full<'a>(
         kind: &Kind,
         instance: &Instance,
-        externals: &BTreeMap<&'static str, Digest>,
+        outside: &Outside,
         content: impl Fn(usize, usize) -> &'a Content,
     ) -> Manifest {
-        Manifest::build(kind, instance, externals, |input, source| {
+        Manifest::build(kind, instance, outside, |input, source| {
             json!(content(input, source).digest)
         })
     }
@@ -49,12 +45,13 @@ impl Manifest {
     fn build(
         kind: &Kind,
         instance: &Instance,
-        externals: &BTreeMap<&'static str, Digest>,
+        outside: &Outside,
         digest: impl Fn(usize, usize) -> Value,
     ) -> Manifest {
         let mut params = instance.params.as_object().cloned().unwrap_or_default();
         // The content of an external counts, its place does not.
-        params.retain(|name, _| !externals.contains_key(name.as_str()));
+        params.retain(|name, _| !outside.digests.contains_key(name.as_str()));
+        instance.action.keyed(&mut params);
         let mut manifest = Map::new();
         manifest.insert("format".into(), json!(FORMAT_VERSION));
         manifest.insert("kind".into(), json!(kind.name));
@@ -63,12 +60,18 @@ impl Manifest {
             manifest.insert("lm".into(), json!(version));
         }
         manifest.insert("params".into(), Value::Object(params));
-        if !externals.is_empty() {
-            manifest.insert("externals".into(), json!(externals));
+        if !outside.digests.is_empty() {
+            manifest.insert("externals".into(), json!(outside.digests));
+        }
+        if !outside.variables.is_empty() {
+            manifest.insert("variables".into(), json!(outside.variables));
         }
         let inputs = instance.inputs.iter().enumerate();
         let inputs: Map<String, Value> = inputs
-            .map(|(i, input)| (input.port.name.to_owned(), port_value(i, input, &digest)))
+            .map(|(i, input)| {
+                let value = port_value(i, input, &digest);
+                (input.port.name.to_owned(), delivered(kind, input, value))
+            })
             .collect();
         manifest.insert("inputs".into(), Value::Object(inputs));
         Manifest(Value::Object(manifest))
@@ -92,6 +95,17 @@ impl Manifest {
             params.remove(param);
         }
         Digest::of_json(&value)
+    }
+}
+
+/// A foreign program sees how its inputs are delivered.
+fn delivered(kind: &Kind, input: &Input, value: Value) -> Value {
+    match (kind.open, input.sources.first()) {
+        (Some(_), Some(source)) => match source.output.delivery() {
+            Delivery::Files(ending) if ending.is_empty() => value,
+            delivery => json!({ "as": delivery, "from": value }),
+        },
+        _ => value,
     }
 }
 

@@ -14,7 +14,7 @@ mod task;
 
 pub use event::{Event, RunTotals};
 pub use execute::{Done, Options, Outcome, execute};
-pub use externals::Externals;
+pub use externals::{Externals, Outside};
 pub use graph::Graph;
 pub use key::{FORMAT_VERSION, Manifest, Settled};
 pub use plan::{Plan, Planned, Reason, State, plan};

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{artifact::Coords, cache::Content, digest::Digest};
+use crate::{artifact::Coords, cache::Content, digest::Digest, stage::Foreign};
 
 /// One pass of one stage: an instance, or the wanted marks of a family.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -17,6 +17,8 @@ pub struct Task {
     pub params: Value,
     pub inputs: BTreeMap<String, Vec<TaskInput>>,
     pub externals: BTreeMap<String, PathBuf>,
+    /// For kinds that run a foreign program.
+    pub foreign: Option<Foreign>,
     /// Wanted values of the progressive parameter, ascending; empty for kinds without.
     pub marks: Vec<u64>,
     pub resume: Option<TaskResume>,
@@ -48,6 +50,8 @@ pub struct Usage {
     pub host: String,
     pub device: String,
     pub instruction_set: String,
+    /// The environment that a foreign program was given, secrets left out.
+    pub environment: BTreeMap<String, String>,
 }
 
 /// A task's life, in order: any number of the first four, one of the rest.

@@ -130,7 +130,10 @@ impl<'a, 't> Binder<'a, 't> {
                     input.sources.extend(sources);
                     // Stable: at one place, in the order of the file.
                     input.sources.sort_by(|a, b| a.coords.cmp(&b.coords));
-                    if input.port.arity == Arity::Many {
+                    let open = self.frames[stage]
+                        .kind
+                        .is_some_and(|kind| kind.open.is_some());
+                    if input.port.arity == Arity::Many || open {
                         self.check_places(stage, connection, input, faults);
                     }
                 }
@@ -214,7 +217,10 @@ impl<'a, 't> Binder<'a, 't> {
             .windows(2)
             .find(|pair| pair[0].coords.cmp(&pair[1].coords).is_eq());
         if let Some(pair) = twice {
-            let place = show_coords(&pair[0].coords);
+            let place = match show_coords(&pair[0].coords) {
+                place if place.is_empty() => "no coordinates".to_owned(),
+                place => place,
+            };
             faults.push(
                 Diagnostic::new(format!(
                     "two sources of `{}` stand at the same place: {place}",

@@ -11,6 +11,7 @@ use crate::{
         frame::Frame,
         names::Names,
         placeholder::part,
+        ports,
         selector::{Selector, no_such_axis, no_such_stage},
         syntax::{WrittenInput, WrittenStage},
     },
@@ -78,8 +79,8 @@ pub(super) fn connect<'t>(
         // The input that an unknown one was perhaps meant for.
         let mut misspelt = None;
         for input in &stage.inputs {
-            let port = kind.and_then(|kind| kind.input(input.port.get_ref()));
-            if let (Some(kind), None) = (kind, port) {
+            let port = frames[consumer].input(input.port.get_ref());
+            if let (Some(kind), None) = (kind.filter(|kind| kind.open.is_none()), port) {
                 let names = kind.ports.inputs.iter().map(|port| port.name);
                 misspelt = misspelt.or(nearest(input.port.get_ref(), names));
                 faults.push(unknown_port(kind, &input.port));
@@ -106,11 +107,14 @@ pub(super) fn connect<'t>(
             missing(stage, kind, misspelt, stages, frames, faults);
         }
         connections.sort_by_key(|connection: &Connection| {
-            let inputs = kind.map_or(&[][..], |kind| kind.ports.inputs);
+            let inputs = &frames[consumer].inputs;
             inputs
                 .iter()
                 .position(|port| port.name == connection.port.name)
         });
+        if kind.is_some_and(|kind| kind.open.is_some()) {
+            ports::check_alike(&connections, faults);
+        }
         wiring.connections.push(connections);
     }
     Some(wiring)
@@ -163,11 +167,7 @@ fn missing(
         let makers: Vec<&str> = stages
             .iter()
             .zip(frames)
-            .filter(|(_, frame)| {
-                frame
-                    .kind
-                    .is_some_and(|kind| kind.ports.outputs.iter().any(|output| fits(port, output)))
-            })
+            .filter(|(_, frame)| frame.outputs.iter().any(|output| fits(port, output)))
             .map(|(stage, _)| stage.name.get_ref().as_str())
             .filter(|name| name != stage.name.get_ref())
             .collect();
@@ -244,8 +244,8 @@ impl Lookup<'_, '_, '_> {
         reference: &Spanned<String>,
         faults: &mut Faults,
     ) -> Option<Connection> {
-        let kind = self.frames[producer].kind?;
-        let output = match output(port, kind, selector) {
+        self.frames[producer].kind?;
+        let output = match output(port, &self.frames[producer].outputs, selector) {
             Ok(output) => Some(output),
             Err(fault) => {
                 faults.push(fault.at(reference.span()));
@@ -310,11 +310,10 @@ impl Lookup<'_, '_, '_> {
 /// The output that a reference means on a port.
 fn output(
     port: &InputPort,
-    kind: &'static Kind,
+    outputs: &[&'static OutputPort],
     selector: &Selector,
 ) -> Result<&'static OutputPort, Diagnostic> {
     let stage = &selector.stage;
-    let outputs = kind.ports.outputs;
     let shown = || {
         listing(
             outputs
@@ -323,7 +322,8 @@ fn output(
         )
     };
     if let Some(name) = &selector.output {
-        return match kind.output(name) {
+        let named = outputs.iter().find(|output| output.name == name);
+        return match named.copied() {
             Some(output) if fits(port, output) => Ok(output),
             Some(output) => Err(Diagnostic::new(format!(
                 "`{stage}.{name}` is a {}, but `{}` takes a {}",
@@ -335,14 +335,20 @@ fn output(
                 .nearest(name, outputs.iter().map(|output| output.name))),
         };
     }
-    let exact: Vec<&'static OutputPort> = outputs
-        .iter()
-        .filter(|output| output.artifact == port.artifact)
-        .collect();
-    let fitting: Vec<&'static OutputPort> = match exact.len() {
-        0 => outputs.iter().filter(|output| fits(port, output)).collect(),
+    let chosen = |wanted: &dyn Fn(&OutputPort) -> bool| -> Vec<&'static OutputPort> {
+        let outputs = outputs.iter().copied();
+        outputs.filter(|output| wanted(output)).collect()
+    };
+    let exact = chosen(&|output| output.artifact == port.artifact);
+    let fitting = match exact.len() {
+        0 => chosen(&|output| fits(port, output)),
         _ => exact,
     };
+    // Where the text names the port, its name tells which of several is meant.
+    let namesake = fitting.iter().find(|output| output.name == port.name);
+    if let (Arity::All, Some(output)) = (port.arity, namesake) {
+        return Ok(output);
+    }
     match fitting.as_slice() {
         [output] => Ok(output),
         [] => Err(Diagnostic::new(format!(

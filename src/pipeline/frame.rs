@@ -8,14 +8,18 @@ use crate::{
         axes::Axis,
         limits,
         names::{Meaning, Names},
+        ports,
         syntax::{Written, WrittenStage},
     },
-    stage::Kind,
+    stage::{InputPort, Kind, OutputPort},
 };
 
 pub(super) struct Frame {
     /// None where the fault has been told.
     pub(super) kind: Option<&'static Kind>,
+    /// The kind's, or those that the text names; none where the kind is unknown.
+    pub(super) inputs: Vec<&'static InputPort>,
+    pub(super) outputs: Vec<&'static OutputPort>,
     /// Positions of axes.
     pub(super) over: Vec<usize>,
     /// The number of values of each.
@@ -43,6 +47,10 @@ impl Frame {
     /// Where in `over` an axis stands.
     pub(super) fn position(&self, axis: usize) -> Option<usize> {
         self.over.iter().position(|other| *other == axis)
+    }
+
+    pub(super) fn input(&self, name: &str) -> Option<&'static InputPort> {
+        self.inputs.iter().copied().find(|port| port.name == name)
     }
 
     pub(super) fn coords(&self, digits: &[usize], axes: &[Axis<'_>]) -> Coords {
@@ -83,8 +91,14 @@ pub(super) fn all(
         if faults.is_full() {
             return None;
         }
+        let kind = kind(stage, kinds, faults);
+        let (inputs, outputs) = kind
+            .map(|kind| ports::of(stage, &written.defaults, kind, faults))
+            .unwrap_or_default();
         let mut frame = Frame {
-            kind: kind(stage, kinds, faults),
+            kind,
+            inputs,
+            outputs,
             over: Vec::new(),
             sizes: Vec::new(),
             sound: true,

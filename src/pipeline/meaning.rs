@@ -36,6 +36,8 @@ pub struct Axis {
 pub struct StageMeaning {
     pub name: String,
     pub kind: &'static Kind,
+    /// The kind's outputs, or those that the text names.
+    pub outputs: Vec<&'static OutputPort>,
     pub over: Vec<String>,
     pub execution: Execution,
     pub instances: Range<usize>,
@@ -119,6 +121,12 @@ impl Default for Resources {
 pub enum Snapshots {
     Last,
     None,
+}
+
+impl StageMeaning {
+    pub fn output(&self, name: &str) -> Option<&'static OutputPort> {
+        self.outputs.iter().copied().find(|port| port.name == name)
+    }
 }
 
 impl Pipeline {

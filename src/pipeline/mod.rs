@@ -16,8 +16,10 @@ mod overrides;
 mod param_fault;
 mod params;
 mod placeholder;
+mod ports;
 mod range;
 mod resolve;
+mod run_names;
 mod selector;
 mod syntax;
 

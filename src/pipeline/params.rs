@@ -19,6 +19,7 @@ use crate::{
         node::{Entry, Node},
         param_fault::{Refused, contains, readable},
         placeholder,
+        run_names::RunNames,
         syntax::{RESERVED, WrittenStage},
     },
     stage::{Action, Kind, ParamFault},
@@ -67,6 +68,7 @@ struct Sheet<'a, 't> {
     /// The place of the kind's name, for what has no place of its own.
     token: Range<usize>,
     entries: Vec<Entry<'t>>,
+    run: RunNames,
     /// Keys that are missing or were left out after a fault.
     holes: BTreeSet<String>,
 }
@@ -86,6 +88,7 @@ pub(super) fn settle<'t>(
         kind,
         token: stage.kind.as_ref()?.span(),
         entries: Vec::new(),
+        run: RunNames::of(stage, defaults, kind),
         holes: BTreeSet::new(),
     };
     let misspelt = sheet.take_known(defaults, facts, faults);
@@ -171,7 +174,20 @@ impl<'t> Sheet<'_, 't> {
             let (uses, bad) = placeholder::uses(&entry.value);
             let mut sound = bad.is_empty();
             faults.extend(bad);
-            for found in uses {
+            let template = self.run.may_stand_in(entry.key.get_ref());
+            for mut found in uses {
+                if self.run.knows(&found.name) && (template || names.meaning(&found.name).is_none())
+                {
+                    let told = match template {
+                        true => self.run.check(&found),
+                        false => Some(self.run.misplaced(&found, entry.key.get_ref())),
+                    };
+                    sound &= told.is_none();
+                    faults.extend(told);
+                    continue;
+                }
+                // Whatever its type, in a template it becomes a part of a text.
+                found.whole &= !template;
                 match names.check(&found, faults) {
                     Ok(None) => {}
                     Ok(Some(axis)) if frame.over.contains(&axis) => {
@@ -235,9 +251,16 @@ impl<'t> Sheet<'_, 't> {
             let fill = || {
                 let mut table = base.clone();
                 for entry in &moving {
-                    let value = placeholder::fill(&entry.value, &|name, field| {
-                        names.value(name, field, &position)
-                    });
+                    let value = if self.run.may_stand_in(entry.key.get_ref()) {
+                        placeholder::fill_template(&entry.value, &|name, field| {
+                            let ours = !self.run.knows(name);
+                            ours.then(|| names.value(name, field, &position))?
+                        })
+                    } else {
+                        placeholder::fill(&entry.value, &|name, field| {
+                            names.value(name, field, &position)
+                        })
+                    };
                     table.insert(key(entry), value);
                 }
                 table

@@ -154,6 +154,58 @@ pub(super) fn fill<'n, 't: 'n>(
     Spanned::new(node.span(), value)
 }
 
+/// The same for a value in which placeholders of the run stay: those that
+/// `lookup` does not know. The result is a template again: what is filled in
+/// is text, and braces stay doubled.
+pub(super) fn fill_template<'n, 't: 'n>(
+    node: &Node<'t>,
+    lookup: &dyn Fn(&str, Option<&str>) -> Option<DeValue<'n>>,
+) -> Node<'n> {
+    let value = match node.get_ref() {
+        DeValue::String(text) => template(text, lookup).map(|text| DeValue::String(text.into())),
+        DeValue::Array(items) => Some(DeValue::Array(
+            items
+                .iter()
+                .map(|item| fill_template(item, lookup))
+                .collect(),
+        )),
+        DeValue::Table(table) => Some(DeValue::Table(
+            table
+                .iter()
+                .map(|(key, value)| (key.clone(), fill_template(value, lookup)))
+                .collect(),
+        )),
+        _ => None,
+    };
+    let value = value.unwrap_or_else(|| node.get_ref().clone());
+    Spanned::new(node.span(), value)
+}
+
+/// None where nothing is to be filled in.
+fn template<'n>(
+    text: &str,
+    lookup: &dyn Fn(&str, Option<&str>) -> Option<DeValue<'n>>,
+) -> Option<String> {
+    let doubled = |text: &str| text.replace('{', "{{").replace('}', "}}");
+    let mut out = String::new();
+    for piece in pieces(text).ok()? {
+        match piece {
+            Piece::Text(part) => out.push_str(&doubled(part)),
+            Piece::Name { name, field, at } => {
+                let value = lookup(name, field).map(|value| Spanned::new(at.clone(), value));
+                match value.as_ref().map(scalar) {
+                    Some(Ok(scalar)) => out.push_str(&doubled(&scalar.to_string())),
+                    _ => match field {
+                        Some(field) => out.push_str(&format!("{{{name}.{field}}}")),
+                        None => out.push_str(&text[at]),
+                    },
+                }
+            }
+        }
+    }
+    Some(out)
+}
+
 fn filled<'n>(
     text: &str,
     lookup: &dyn Fn(&str, Option<&str>) -> Option<DeValue<'n>>,
@@ -222,6 +274,16 @@ mod tests {
             filled_with_x("awk '{{print {x}}}'", "1"),
             "\"awk '{print 1}'\""
         );
+    }
+
+    #[test]
+    fn a_template_keeps_what_it_does_not_know() {
+        let text = "{{a}} {x} { files.s } {x}";
+        let node = Spanned::new(0..text.len(), DeValue::String(Cow::Borrowed(text)));
+        let filled = fill_template(&node, &|name, _| {
+            (name == "x").then(|| DeValue::String("b}".into()))
+        });
+        assert_eq!(filled.get_ref().as_str(), Some("{{a}} b}} {files.s} b}}"));
     }
 
     #[test]

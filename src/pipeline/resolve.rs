@@ -211,6 +211,7 @@ fn assemble(
             Some(StageMeaning {
                 name: stage.name.get_ref().clone(),
                 kind: frame.kind?,
+                outputs: frame.outputs.clone(),
                 over: stage
                     .over
                     .iter()

@@ -272,16 +272,10 @@ fn check_output(stage: &StageMeaning, selector: &Selector) -> Result<(), Diagnos
     let Some(output) = &selector.output else {
         return Ok(());
     };
-    if stage.kind.output(output).is_some() {
+    if stage.output(output).is_some() {
         return Ok(());
     }
-    let names: Vec<&str> = stage
-        .kind
-        .ports
-        .outputs
-        .iter()
-        .map(|port| port.name)
-        .collect();
+    let names: Vec<&str> = stage.outputs.iter().map(|port| port.name).collect();
     let start = selector.stage.len() + 1;
     Err(
         Diagnostic::new(format!("`{}` has no output `{output}`", stage.name))

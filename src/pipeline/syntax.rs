@@ -191,7 +191,7 @@ fn named<'t>(entries: Vec<Entry<'t>>, what: &str, faults: &mut Faults) -> Vec<En
 }
 
 /// Names become parts of paths, selectors and placeholders.
-fn check_name(what: &str, name: &Spanned<String>, faults: &mut Faults) -> bool {
+pub(super) fn check_name(what: &str, name: &Spanned<String>, faults: &mut Faults) -> bool {
     const LONGEST: usize = 80;
     let text = name.get_ref();
     let letters = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
@@ -201,11 +201,15 @@ fn check_name(what: &str, name: &Spanned<String>, faults: &mut Faults) -> bool {
         && !text.starts_with('-');
     if !sound {
         faults.push(
-            Diagnostic::new(format!("`{text}` cannot be a {what}").replace("a axis", "an axis"))
-                .at(name.span())
-                .help(format!(
-                    "a name has letters a-z, digits, `-` and `_`, and at most {LONGEST} of them"
-                )),
+            Diagnostic::new(
+                format!("`{text}` cannot be a {what}")
+                    .replace("a axis", "an axis")
+                    .replace("a input", "an input"),
+            )
+            .at(name.span())
+            .help(format!(
+                "a name has letters a-z, digits, `-` and `_`, and at most {LONGEST} of them"
+            )),
         );
     }
     sound

@@ -10,7 +10,7 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::{artifact::Artifact, digest::Digest};
+use crate::{artifact::Artifact, digest::Digest, stage::open::Foreign};
 
 /// The artifacts on a stage's input ports.
 #[derive(Debug, Default)]
@@ -106,6 +106,7 @@ pub struct Context<'a> {
     pub marks: Vec<u64>,
     pub resume: Option<Resume>,
     pub externals: BTreeMap<String, PathBuf>,
+    pub foreign: Foreign,
     pub sink: &'a dyn Sink,
     pub held: &'a Held,
 }

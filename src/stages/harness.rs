@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use crate::{
     artifact::{Artifact, Body},
     digest::{Tree, TreeEntry, of_file},
-    stage::{Context, Held, Inputs, Outputs, Produced, Resume, Sink, Stage},
+    stage::{Context, Foreign, Held, Inputs, Outputs, Produced, Resume, Sink, Stage},
 };
 
 /// What a run left behind; its files live as long as it does.
@@ -85,6 +85,7 @@ pub(super) fn run_in<S: Stage>(
         marks: setting.marks,
         resume: setting.resume,
         externals: setting.externals,
+        foreign: Foreign::default(),
         sink: &keep,
         held: &Held::default(),
     };

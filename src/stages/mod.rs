@@ -1,5 +1,6 @@
 //! Every stage kind, one file each, and the table of them.
 mod answers;
+mod command;
 mod copy_corpus;
 mod correlate;
 mod costates;
@@ -29,6 +30,7 @@ mod testing;
 #[cfg(test)]
 mod tests;
 
+pub use command::Command;
 pub use copy_corpus::CopyCorpus;
 pub use correlate::Correlate;
 pub use costates::Costates;
@@ -51,6 +53,7 @@ use crate::stage::Kind;
 
 /// The kinds by name.
 pub const KINDS: &[Kind] = &[
+    Kind::of::<Command>(),
     Kind::of::<CopyCorpus>(),
     Kind::of::<Correlate>(),
     Kind::of::<Costates>(),

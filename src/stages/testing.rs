@@ -18,7 +18,7 @@ use crate::{
     },
     digest::Digest,
     seed::Seed,
-    stage::{Context, Held, Inputs, Outputs, Produced, Sink, Stage},
+    stage::{Context, Foreign, Held, Inputs, Outputs, Produced, Sink, Stage},
     stages::{
         Impact,
         rows::{ImpactRow, RewardRow, ScoreRow, WideRow, WideScore},
@@ -107,6 +107,7 @@ impl Bench {
             marks: Vec::new(),
             resume: None,
             externals: self.externals.clone(),
+            foreign: Foreign::default(),
             sink: &sink,
             held: &held,
         };

@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, fs, path::Path};
 
 use vgh::{
     digest::Digest,
-    engine::Manifest,
+    engine::{Manifest, Outside},
     pipeline::{decode, load},
     stages::KINDS,
 };
@@ -19,7 +19,7 @@ fn shapes(path: &Path) -> String {
     let mut stages: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     for id in pipeline.ids() {
         let stage = pipeline.stage_of(id);
-        let shape = Manifest::shape(stage.kind, pipeline.instance(id), &BTreeMap::new());
+        let shape = Manifest::shape(stage.kind, pipeline.instance(id), &Outside::default());
         stages
             .entry(&stage.name)
             .or_default()

@@ -1,5 +1,6 @@
 //! Integration tests: one binary, one file per theme.
 mod bad_input;
+mod command;
 mod diagnostics;
 mod engine;
 mod golden;

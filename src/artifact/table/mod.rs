@@ -1,5 +1,6 @@
 //! Tables: eager polars frames of a nominal schema, as parquet and CSV, and as
 //! plain Rust rows. Holds no meaning of any column.
+mod axes;
 mod columns;
 mod conform;
 mod csv;
@@ -7,6 +8,7 @@ mod parquet;
 mod people;
 mod rows;
 
+pub use axes::with_axes;
 pub use columns::{bools, f64s, i64s, required, texts};
 pub use conform::check;
 pub use csv::{read_csv, to_csv, to_json};

@@ -46,6 +46,11 @@ pub fn encode(frame: &mut DataFrame, schema: &Schema) -> Result<Vec<u8>> {
     let mut ordered = in_order(frame, schema)?;
     ordered.rechunk_mut();
     *frame = ordered;
+    written(frame).with_context(|| format!("encode {what}"))
+}
+
+/// A frame as parquet, with everything pinned that could vary.
+pub(super) fn written(frame: &mut DataFrame) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
     ParquetWriter::new(&mut bytes)
         // No level is zstd's own default, 3.
@@ -60,8 +65,7 @@ pub fn encode(frame: &mut DataFrame, schema: &Schema) -> Result<Vec<u8>> {
         .set_parallel(false)
         .with_row_group_size(Some(ROW_GROUP))
         .with_data_page_size(Some(DATA_PAGE))
-        .finish(frame)
-        .with_context(|| format!("encode {what}"))?;
+        .finish(frame)?;
     Ok(bytes)
 }
 

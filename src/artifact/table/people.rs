@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 use crate::artifact::{
     Coords, Scalar,
     table::{
+        axes::repeats,
         csv::{to_csv, to_json},
         parquet::coordinate_column,
     },
@@ -28,7 +29,7 @@ pub fn without_axis_columns(bytes: Vec<u8>, coords: &Coords) -> Result<Vec<u8>> 
         return Ok(bytes);
     }
     for (axis, value) in clashing {
-        if repeats(&frame, axis, value)? {
+        if repeats(&frame, axis, Some(value))? {
             frame = frame.drop(axis)?;
         } else {
             frame.rename(axis, format!("{axis}_in_table").as_str().into())?;
@@ -43,15 +44,6 @@ pub fn without_axis_columns(bytes: Vec<u8>, coords: &Coords) -> Result<Vec<u8>> 
 
 fn open(bytes: Vec<u8>) -> Result<DataFrame> {
     Ok(ParquetReader::new(Cursor::new(bytes)).finish()?)
-}
-
-fn repeats(frame: &DataFrame, axis: &str, value: &Scalar) -> Result<bool> {
-    let column = frame.column(axis)?;
-    let wanted = coordinate_column(axis, value, frame.height());
-    Ok(column.dtype() == wanted.dtype()
-        && column
-            .as_materialized_series()
-            .equals(wanted.as_materialized_series()))
 }
 
 /// How a table is printed.

@@ -185,6 +185,7 @@ fn provenance(usage: &Usage) -> Provenance {
         host: usage.host.clone(),
         device: usage.device.clone(),
         instruction_set: usage.instruction_set.clone(),
+        environment: usage.environment.clone(),
         program_version: env!("CARGO_PKG_VERSION").to_owned(),
         attempts: 1,
         ..Provenance::default()

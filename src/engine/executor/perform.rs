@@ -5,7 +5,6 @@
 use std::{
     cell::{Cell, RefCell},
     collections::BTreeMap,
-    fmt::Write as _,
     panic::{AssertUnwindSafe, catch_unwind},
     path::Path,
     time::{Duration, Instant},
@@ -17,7 +16,10 @@ use crate::{
     artifact::{Artifact, Body},
     cache::{Cache, Content, Form},
     engine::task::{Report, Task, TaskInput, Usage},
-    stage::{Context, Held, Inputs, Kind, Outputs, Produced, Resume, Sink, Stopped},
+    stage::{
+        ALWAYS_PASSED, Context, Foreign, Held, Inputs, Kind, Outputs, Produced, Resume, Sink,
+        Stopped, harmless, is_secret,
+    },
 };
 
 /// Progress is told at most this often.
@@ -91,6 +93,7 @@ impl Lap {
             host: host(),
             device: device.unwrap_or("cpu").to_owned(),
             instruction_set: instruction_set().to_owned(),
+            environment: recorded(&foreign(task)),
         }
     }
 }
@@ -112,7 +115,7 @@ impl Attempt<'_> {
         let kind = kind.with_context(|| format!("this worker knows no kind `{}`", task.kind))?;
         let action = (kind.revive)(task.params.clone())?;
         let inputs = self.deliver()?;
-        let scratch = self.cache.attempt_dir()?;
+        let scratch = self.cache.scratch()?;
         let context = Context {
             scratch: scratch.path().to_owned(),
             marks: task.marks.clone(),
@@ -121,10 +124,16 @@ impl Attempt<'_> {
                 folder: resume.folder.clone(),
             }),
             externals: task.externals.clone(),
+            foreign: foreign(task),
             sink: self,
             held,
         };
-        let produced = action.run(&inputs, &context)?;
+        let produced = action.run(&inputs, &context);
+        if kind.open.is_some() {
+            // A foreign program may have written through what it was given.
+            self.deliver().context("the command changed its input")?;
+        }
+        let produced = produced?;
         for port in kind.ports.outputs {
             ensure!(
                 produced.0.contains_key(port.name),
@@ -249,19 +258,32 @@ impl Sink for Attempt<'_> {
     }
 }
 
-/// Control characters made visible, so that a log line cannot steer a terminal.
-pub(super) fn harmless(line: &str) -> String {
-    let mut out = String::with_capacity(line.len());
-    for c in line.chars() {
-        if c == '\t' {
-            out.push(' ');
-        } else if c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}') {
-            write!(out, "{}", c.escape_unicode()).expect("writing to a string succeeds");
-        } else {
-            out.push(c);
+/// What a foreign program is given: what was declared, and what all are given.
+fn foreign(task: &Task) -> Foreign {
+    let Some(mut foreign) = task.foreign.clone() else {
+        return Foreign::default();
+    };
+    for name in ALWAYS_PASSED {
+        if let Ok(value) = std::env::var(name) {
+            foreign.environment.entry(name.to_owned()).or_insert(value);
         }
     }
-    out
+    foreign
+}
+
+/// The environment of a foreign program as a record may hold it.
+fn recorded(foreign: &Foreign) -> BTreeMap<String, String> {
+    let variables = foreign.environment.iter();
+    variables
+        .map(|(name, value)| {
+            let value = if is_secret(name) {
+                "(set, not recorded)"
+            } else {
+                value
+            };
+            (name.clone(), value.to_owned())
+        })
+        .collect()
 }
 
 /// High-water mark of this process's memory, in bytes.

@@ -20,12 +20,10 @@ use anyhow::{Context as _, Result, bail};
 use crate::{
     digest::Digest,
     engine::{
-        executor::{
-            Executor,
-            perform::{harmless, lost},
-        },
+        executor::{Executor, perform::lost},
         task::{Report, Task},
     },
+    stage::{adopt_orphans, end_orphans, harmless},
 };
 
 /// The line that asks a worker to stop at the next update.
@@ -65,6 +63,7 @@ pub struct Pool {
 
 impl Pool {
     pub fn new(options: PoolOptions) -> Pool {
+        adopt_orphans();
         let (speak, heard) = channel();
         let workers = (0..options.workers.max(1)).map(|_| None).collect();
         Pool {
@@ -152,6 +151,10 @@ impl Pool {
             Heard::Gone(slot) => {
                 let mut worker = self.workers.get_mut(slot)?.take()?;
                 let status = worker.child.wait();
+                // What it had started, should it have been killed.
+                let others = self.workers.iter().flatten();
+                let others: Vec<u32> = others.map(|worker| worker.child.id()).collect();
+                end_orphans(&others);
                 let task = worker.task?;
                 Some(if self.stopping {
                     Report::Stopped { task }

@@ -16,7 +16,7 @@ use crate::{
         table::{read_artifact, read_rows},
     },
     digest::Digest,
-    stage::{Held, Resume, Sink},
+    stage::{Foreign, Held, Resume, Sink},
 };
 
 /// Bytes by (mark, port).
@@ -135,6 +135,7 @@ fn run_with(keep: &Keep, marks: &[u64], resume: Option<Resume>, held: &Held) -> 
         marks: marks.to_vec(),
         resume,
         externals: [].into(),
+        foreign: Foreign::default(),
         sink: keep,
         held,
     };
@@ -188,6 +189,7 @@ fn a_warm_worker_makes_what_a_fresh_one_does() {
         marks: Vec::new(),
         resume: None,
         externals: [].into(),
+        foreign: Foreign::default(),
         sink: &warm,
         held: &held,
     };

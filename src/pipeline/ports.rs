@@ -1,0 +1,87 @@
+//! The ports of a stage: those of its kind, or those that its text names.
+use toml::de::DeValue;
+
+use crate::{
+    diagnostic::{Diagnostic, Faults},
+    pipeline::{
+        connect::Connection,
+        node::{Entry, entries},
+        syntax::{WrittenStage, check_name},
+    },
+    stage::{InputPort, Kind, OutputPort},
+};
+
+/// Inputs and outputs, in the order of the kind or of the text.
+pub(super) type Ports = (Vec<&'static InputPort>, Vec<&'static OutputPort>);
+
+/// The ports of one stage; names that cannot be one are faults and left out.
+pub(super) fn of(
+    stage: &WrittenStage<'_>,
+    defaults: &[Entry<'_>],
+    kind: &'static Kind,
+    faults: &mut Faults,
+) -> Ports {
+    let Some(open) = &kind.open else {
+        let (inputs, outputs) = (kind.ports.inputs, kind.ports.outputs);
+        return (inputs.iter().collect(), outputs.iter().collect());
+    };
+    let inputs = stage.inputs.iter().filter_map(|input| {
+        check_name("input", &input.port, faults).then(|| open.input(input.port.get_ref()))
+    });
+    let inputs = inputs.collect();
+    let mut outputs = Vec::new();
+    for param in open.tables {
+        for entry in keys_of(stage, defaults, param) {
+            if check_name(&format!("name of `{param}`"), &entry.key, faults)
+                && *param == open.outputs
+            {
+                let place = entry.value.get_ref().as_str().unwrap_or_default();
+                outputs.push(open.output(entry.key.get_ref(), place));
+            }
+        }
+    }
+    (inputs, outputs)
+}
+
+/// The entries of a parameter that is a table, where the stage or else the
+/// defaults of the file set it.
+pub(super) fn keys_of<'t>(
+    stage: &WrittenStage<'t>,
+    defaults: &[Entry<'t>],
+    param: &str,
+) -> Vec<Entry<'t>> {
+    let named = |entry: &&Entry<'t>| entry.key.get_ref() == param;
+    let found = stage.params.iter().find(named);
+    match found.or_else(|| defaults.iter().find(named)) {
+        Some(entry) => match entry.value.get_ref() {
+            DeValue::Table(table) => entries(table.clone()),
+            _ => Vec::new(),
+        },
+        None => Vec::new(),
+    }
+}
+
+/// What is delivered on one port is of one kind.
+pub(super) fn check_alike(connections: &[Connection], faults: &mut Faults) {
+    for pair in connections.windows(2) {
+        let [first, next] = pair else { continue };
+        let (one, other) = (first.output, next.output);
+        let same = one.artifact == other.artifact && one.delivery() == other.delivery();
+        if first.port.name == next.port.name && !same {
+            let shown = |output: &OutputPort| match output.ending {
+                "" => output.artifact.to_string(),
+                ending => format!("{} (`{ending}`)", output.artifact),
+            };
+            faults.push(
+                Diagnostic::new(format!(
+                    "input `{}` would hold {} and {}",
+                    next.port.name,
+                    shown(one),
+                    shown(other)
+                ))
+                .at(next.span.clone())
+                .help("give each an input of its own"),
+            );
+        }
+    }
+}
