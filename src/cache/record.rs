@@ -49,6 +49,8 @@ pub struct Provenance {
     pub program_version: String,
     pub revision: Option<String>,
     pub libraries: BTreeMap<String, String>,
+    /// The devices that it was given, as `CUDA_VISIBLE_DEVICES` names them.
+    pub gpus: Vec<String>,
     pub attempts: u32,
     pub log: Option<String>,
 }

@@ -1,11 +1,13 @@
 //! Integration tests: one binary, one file per theme.
 mod bad_input;
+mod cases;
 mod diagnostics;
 mod engine;
 mod golden;
 mod meaning;
 mod project;
 mod python;
+mod signals;
 mod sketch;
 mod skip;
 mod space;
