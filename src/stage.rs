@@ -8,6 +8,7 @@ mod context;
 mod group;
 mod harmless;
 mod open;
+pub mod orphans;
 
 use std::path::PathBuf;
 
@@ -23,7 +24,7 @@ use toml::{
 use crate::artifact::ArtifactType;
 
 pub use context::{Context, Held, Inputs, Outputs, Produced, Resume, Sink, Stopped};
-pub use group::{Group, adopt_orphans, end_group, end_orphans};
+pub use group::Group;
 pub use harmless::harmless;
 pub use open::{ALWAYS_PASSED, Delivery, Foreign, Open, Variables, ending, is_secret, lasting};
 

@@ -4,7 +4,9 @@
 //! model in memory between tasks. Ends when its input closes, even in the
 //! middle of a task: that is how it learns that its parent is gone.
 use std::{
+    collections::BTreeSet,
     io::{BufRead, Write, stdin, stdout},
+    os::unix::process::parent_id,
     path::Path,
     process,
     sync::{
@@ -15,12 +17,16 @@ use std::{
     thread,
 };
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
+use signal_hook::{
+    consts::{SIGINT, SIGTERM},
+    iterator::Signals,
+};
 
 use crate::{
     cache::Cache,
     engine::{Report, Task, executor},
-    stage::{Held, Kind, adopt_orphans, end_group},
+    stage::{Held, Kind, orphans},
 };
 
 /// Serves tasks until standard input ends.
@@ -29,10 +35,12 @@ use crate::{
 /// When the cache cannot be opened.
 pub fn serve(kinds: &[Kind], cache: &Path) -> Result<()> {
     let cache = Cache::open(cache)?;
-    adopt_orphans();
+    orphans::adopt_strays();
+    orphans::hear_of_parents_death();
+    attend_signals().context("attend to signals")?;
     let stopping = Arc::new(AtomicBool::new(false));
     let (sender, tasks) = channel::<Task>();
-    thread::spawn({
+    thread::Builder::new().spawn({
         let stopping = Arc::clone(&stopping);
         move || {
             for line in stdin().lock().lines().map_while(Result::ok) {
@@ -45,10 +53,9 @@ pub fn serve(kinds: &[Kind], cache: &Path) -> Result<()> {
                 }
             }
             // Nobody is left to hear of the task at hand.
-            end_group();
-            process::exit(0);
+            end();
         }
-    });
+    })?;
     let held = Held::default();
     for task in tasks {
         executor::perform(
@@ -59,7 +66,32 @@ pub fn serve(kinds: &[Kind], cache: &Path) -> Result<()> {
             &|| stopping.load(Ordering::Relaxed),
             &|told| report(&told),
         );
+        if orphans::has_children() {
+            orphans::kill_strays(&BTreeSet::new());
+        }
     }
+    Ok(())
+}
+
+/// Ends this process and everything that a stage started.
+fn end() -> ! {
+    orphans::kill_below(process::id());
+    process::exit(0)
+}
+
+/// Ctrl-C reaches the workers of a terminal too, and a service manager ends
+/// all at once; but when to stop is the run's decision. A worker ends by signal
+/// only when the run is gone.
+fn attend_signals() -> Result<()> {
+    let run = parent_id();
+    let mut signals = Signals::new([SIGINT, SIGTERM])?;
+    thread::Builder::new().spawn(move || {
+        for _ in signals.forever() {
+            if parent_id() != run {
+                end();
+            }
+        }
+    })?;
     Ok(())
 }
 
@@ -68,7 +100,6 @@ fn report(report: &Report) {
     let line = serde_json::to_string(report).expect("a report serializes");
     // A closed pipe means a gone parent, which the reading thread notices too.
     if writeln!(out, "{line}").and_then(|()| out.flush()).is_err() {
-        end_group();
-        process::exit(0);
+        end();
     }
 }

@@ -51,6 +51,8 @@ pub struct Provenance {
     pub libraries: BTreeMap<String, String>,
     /// Of a foreign program: the variables that it was given.
     pub environment: BTreeMap<String, String>,
+    /// The devices that it was given, as `CUDA_VISIBLE_DEVICES` names them.
+    pub gpus: Vec<String>,
     pub attempts: u32,
     pub log: Option<String>,
 }

@@ -3,6 +3,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::pipeline::parse_bytes;
+
 /// From which pretraining checkpoint should reinforcement learning start, and why.
 #[derive(Debug, Parser)]
 #[command(name = "vgh", version, arg_required_else_help = true)]
@@ -40,6 +42,24 @@ pub(super) struct Place {
     pub(super) cache: Option<PathBuf>,
 }
 
+/// What stages may take together, besides processors.
+#[derive(Debug, Args)]
+pub(super) struct Machine {
+    /// Counted GPUs, from the first (default: those of CUDA_VISIBLE_DEVICES, else all NVIDIA devices)
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=1024))]
+    pub(super) gpus: Option<u32>,
+    /// Memory to give out, such as "16 GiB" (default: what is available now)
+    #[arg(long, value_name = "BYTES", value_parser = bytes)]
+    pub(super) memory: Option<u64>,
+    /// Stages that use the network at once
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=256))]
+    pub(super) network: u32,
+}
+
+fn bytes(text: &str) -> Result<u64, String> {
+    parse_bytes(text).ok_or_else(|| "bytes, such as \"16 GiB\" or \"500 MB\"".to_owned())
+}
+
 #[derive(Debug, Args)]
 pub(super) struct Run {
     #[command(flatten)]
@@ -47,6 +67,8 @@ pub(super) struct Run {
     /// Counted processors, and so stages at once (default: all cores)
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=4096))]
     pub(super) jobs: Option<u32>,
+    #[command(flatten)]
+    pub(super) machine: Machine,
     /// After a failure, go on with what does not depend on it
     #[arg(short, long)]
     pub(super) keep_going: bool,

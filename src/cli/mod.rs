@@ -2,6 +2,7 @@
 mod answer;
 mod args;
 mod exit;
+mod machine;
 mod main;
 mod plan;
 mod results;

@@ -15,7 +15,7 @@ use crate::{
     cli::{
         answer, args,
         exit::{Exit, Failure},
-        results, signals,
+        machine, results, signals,
         workplace::Workplace,
     },
     engine::{
@@ -83,15 +83,22 @@ fn work(
     let plan = plan(&place.pipeline, &graph, &externals, Some((cache, index)));
     let cores = thread::available_parallelism().map_or(1, usize::from);
     let jobs = args.jobs.unwrap_or(cores as u32);
+    let capacity = machine::capacity(&args.machine, cache);
+    let refusals = capacity.refusals(&place.pipeline, &plan);
+    if !refusals.is_empty() {
+        return Err(Failure::Usage(refusals.join("\nerror: ")));
+    }
+    machine::raise_file_limit();
     let mut pool = Pool::new(PoolOptions {
         program: env::current_exe().context("find this program's own file")?,
         cache: cache.root().to_owned(),
-        workers: jobs as usize,
         threads: (cores / jobs as usize).max(1),
+        adopts: true,
     });
     let stop = signals::stop_flag()?;
     let options = Options {
         jobs,
+        capacity: &capacity,
         keep_going: args.keep_going,
         stop: &stop,
         run: run_id,

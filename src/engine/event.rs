@@ -58,6 +58,18 @@ pub enum Event {
         instance: String,
         error: String,
     },
+    /// An attempt failed for `reason`; the next one begins after the wait.
+    Retrying {
+        pass: u64,
+        stage: String,
+        instance: String,
+        /// The attempt that failed, counted from 1.
+        attempt: u32,
+        /// Further attempts that the stage allows.
+        retries: u32,
+        reason: String,
+        wait_ms: u64,
+    },
     /// Not run, since something it needs failed or the run stopped.
     Skipped {
         stage: String,

@@ -3,6 +3,7 @@
 //! The only writer of records (`hear`). A stage's bytes are made safe by the
 //! executor before it reports them; the record comes last.
 mod hear;
+mod retry;
 
 use std::{
     collections::BTreeMap,
@@ -14,10 +15,12 @@ use anyhow::{Context as _, Result};
 
 use crate::{
     cache::{Cache, Content, IndexEntry, RecordIndex},
-    digest::Key,
+    digest::{Digest, Key},
     engine::{
+        capacity::Capacity,
         event::{Event, RunTotals},
-        executor::Executor,
+        execute::retry::Delayed,
+        executor::{Begun, Executor},
         externals::Externals,
         graph::Graph,
         key::{Manifest, Settled, mark},
@@ -34,6 +37,8 @@ const STOP_POLL: Duration = Duration::from_millis(100);
 pub struct Options<'a> {
     /// Counted processors.
     pub jobs: u32,
+    /// What else is counted.
+    pub capacity: &'a Capacity,
     /// After a failure, run what does not depend on it.
     pub keep_going: bool,
     /// Set from outside to stop: nothing new starts, what runs is told.
@@ -91,10 +96,14 @@ pub fn execute(
         index,
         watch,
         schedule: Schedule::new(
-            nodes(pipeline, graph, plan),
-            options.jobs,
+            nodes((pipeline, graph), plan, options.capacity),
+            options.capacity.total(options.jobs),
             options.keep_going,
         ),
+        capacity: options.capacity,
+        disk_now: options.capacity.disk_bytes,
+        attempts: BTreeMap::new(),
+        delayed: Vec::new(),
         results: BTreeMap::new(),
         manifests: BTreeMap::new(),
         passes: BTreeMap::new(),
@@ -105,7 +114,11 @@ pub fn execute(
     Ok(run.close())
 }
 
-fn nodes(pipeline: &Pipeline, graph: &Graph, plan: &Plan) -> Vec<NodeSpec> {
+fn nodes(
+    (pipeline, graph): (&Pipeline, &Graph),
+    plan: &Plan,
+    capacity: &Capacity,
+) -> Vec<NodeSpec> {
     let spec = |entry: &crate::engine::plan::Planned| NodeSpec {
         id: entry.id,
         producers: graph.producers(entry.id).collect(),
@@ -115,7 +128,7 @@ fn nodes(pipeline: &Pipeline, graph: &Graph, plan: &Plan) -> Vec<NodeSpec> {
         } else {
             entry.estimate_ms.unwrap_or(1000)
         },
-        cpu: pipeline.stage_of(entry.id).execution.resources.cpu,
+        takes: capacity.takes(pipeline, entry.id),
     };
     plan.entries.iter().map(spec).collect()
 }
@@ -125,6 +138,10 @@ struct PassState {
     /// Wanted mark to the instances that want it; 0 for kinds without marks.
     by_mark: BTreeMap<u64, Vec<InstanceId>>,
     begun: Instant,
+    /// Counts from 1.
+    attempt: u32,
+    /// The devices that it was given.
+    gpus: Vec<String>,
 }
 
 struct Run<'a> {
@@ -135,6 +152,12 @@ struct Run<'a> {
     index: &'a mut RecordIndex,
     watch: &'a mut dyn FnMut(Event),
     schedule: Schedule,
+    capacity: &'a Capacity,
+    /// Bytes free where the cache is, as last seen.
+    disk_now: u64,
+    /// Attempts begun of what is not settled.
+    attempts: BTreeMap<InstanceId, u32>,
+    delayed: Vec<Delayed>,
     results: BTreeMap<InstanceId, Done>,
     manifests: BTreeMap<InstanceId, Manifest>,
     passes: BTreeMap<u64, PassState>,
@@ -150,12 +173,13 @@ impl Run<'_> {
                 self.schedule.close();
                 executor.stop();
             }
+            self.wake();
             match self.schedule.next() {
                 Some(Ask::Consider(id)) => self.consider(id),
                 Some(Ask::Start(start)) => self.start(&start, executor)?,
-                None if self.schedule.running() == 0 => return Ok(()),
+                None if self.schedule.running() == 0 && self.nothing_left() => return Ok(()),
                 None => {
-                    if let Some(report) = executor.wait(STOP_POLL)? {
+                    if let Some(report) = executor.wait(self.patience(STOP_POLL))? {
                         self.hear(report)?;
                     }
                 }
@@ -206,6 +230,7 @@ impl Run<'_> {
                 },
             );
             self.totals.cached += 1;
+            self.note_temporary(id);
             self.schedule.hit(id);
             let (stage, instance) = self.names(id);
             (self.watch)(Event::Cached { stage, instance });
@@ -221,10 +246,37 @@ impl Run<'_> {
         }
         lost.sort_unstable();
         lost.dedup();
+        let there = self.capacity.total(u32::MAX);
+        if let Some(lack) = Capacity::lack(&self.schedule.takes(id), &there) {
+            self.schedule.refuse(id);
+            self.fail(id, 0, &lack);
+            return;
+        }
+        self.schedule.keeps(id, self.largest_input(id));
         let family = manifest.family(kind);
         self.manifests.insert(id, manifest);
         self.schedule
             .miss(id, family, mark(kind, instance).unwrap_or(0), &lost);
+    }
+
+    /// What a worker most likely keeps in memory for the next task.
+    fn largest_input(&self, id: InstanceId) -> Option<Digest> {
+        let inputs = self.pipeline.instance(id).inputs.iter();
+        let contents = inputs.flat_map(|input| &input.sources).map(|source| {
+            let content = &self.results[&source.instance].outputs[source.output.name];
+            (content.size, content.digest)
+        });
+        contents.max().map(|(_, digest)| digest)
+    }
+
+    /// The bytes of a result that may go once its consumers are done.
+    fn note_temporary(&mut self, id: InstanceId) {
+        if self.pipeline.stage_of(id).execution.temp
+            && let Some(done) = self.results.get(&id)
+        {
+            let bytes = done.outputs.values().map(|content| content.size).sum();
+            self.schedule.temporary(id, bytes);
+        }
     }
 
     /// The artifact that `source` of `input` delivers; it has settled.
@@ -277,22 +329,29 @@ impl Run<'_> {
             snapshots: (progressive && stage.execution.snapshots == Snapshots::Last)
                 .then_some(family),
         };
+        let place = self.placement(start, last);
+        let gpus = place.gpus.clone().unwrap_or_default();
+        let attempt = self.attempt_of(&start.members);
+        if let Begun::NotNow(why) = executor.start(task, place)? {
+            return self.begin_later(start, &why);
+        }
         self.passes.insert(
             start.pass,
             PassState {
                 stage: name.clone(),
                 by_mark,
                 begun: Instant::now(),
+                attempt,
+                gpus,
             },
         );
-        let slot = executor.start(task)?;
         (self.watch)(Event::Started {
             pass: start.pass,
             stage: name,
             instance: label,
             marks,
             resumed_at: resume.map(|resume| resume.mark),
-            slot,
+            slot: start.place.slot,
         });
         Ok(())
     }

@@ -2,6 +2,7 @@
 //!
 //! The engine knows kinds only through [`crate::stage::Kind`] and prints
 //! nothing: events are its only way out.
+mod capacity;
 mod event;
 mod execute;
 pub mod executor;
@@ -12,6 +13,7 @@ mod plan;
 mod schedule;
 mod task;
 
+pub use capacity::Capacity;
 pub use event::{Event, RunTotals};
 pub use execute::{Done, Options, Outcome, execute};
 pub use externals::{Externals, Outside};

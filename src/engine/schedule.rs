@@ -1,38 +1,52 @@
 //! The scheduler: a state machine over instances, without I/O, clock or threads.
 //!
-//! It is told what happened (`hit`, `miss`, `reached`, `failed`, ...) and says
+//! It is told what happened (`hit`, `miss`, `reached`, `finished`, ...) and says
 //! what to do next ([`Schedule::next`]): look an instance up, or start a pass.
 //! The caller obeys. States and who may enter them:
 //!
 //! - `Waiting(n)`: n producers are not settled.
 //! - `Considered`: handed out to be looked up; the caller answers hit or miss.
-//! - `Ready`: must run, all inputs have bytes; waits for a slot, and for its
-//!   family if that runs already (then it is considered again afterwards).
+//! - `Ready`: must run, all inputs have bytes; waits for its resources, and for
+//!   its family if that runs already (then it is considered again afterwards).
 //! - `Lacking(n)`: must run, but n producers must first make lost bytes again.
 //! - `Running`: in a pass.
+//! - `Delayed`: an attempt failed; the caller says when the next one is due.
 //! - `Settled`, `Failed`, `Skipped`: final, except that a settled instance
 //!   whose bytes are lost goes through `Ready` once more.
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+//!
+//! What fits starts at once, best rank first ([`Rank`]); a larger one that does
+//! not fit yet is overtaken by smaller ones and reserves nothing.
+mod amounts;
+mod ending;
+mod node;
+mod queue;
+mod slots;
 
-use crate::{digest::Digest, pipeline::InstanceId};
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
+};
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
-    Waiting(usize),
-    Considered,
-    Ready,
-    Lacking(usize),
-    Running,
-    Settled,
-    Failed,
-    Skipped,
-}
+use crate::{
+    digest::Digest,
+    engine::schedule::{
+        amounts::Ledger,
+        node::{Node, State},
+        queue::{Queue, Rank},
+        slots::Slots,
+    },
+    pipeline::InstanceId,
+};
+
+pub(super) use amounts::Amounts;
+pub(super) use slots::Place;
 
 /// A pass to start: instances of one family by ascending mark.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Start {
     pub(super) pass: u64,
     pub(super) members: Vec<InstanceId>,
+    pub(super) place: Place,
 }
 
 /// What the caller is to do.
@@ -43,108 +57,102 @@ pub(super) enum Ask {
     Start(Start),
 }
 
-struct Node {
-    state: State,
-    producers: Vec<InstanceId>,
-    consumers: Vec<InstanceId>,
-    /// Longer chains first.
-    priority: u64,
-    /// Counted processors that a pass takes.
-    cpu: u32,
-    family: Option<(Digest, u64)>,
-    /// Must be executed even if there is a record: its bytes are lost.
-    remake: bool,
-    /// Its consumers know that it has settled; remaking it tells them nothing new.
-    counted: bool,
-    /// Consumers in `Lacking` that wait for this one's bytes.
-    lacking: Vec<InstanceId>,
-}
-
 /// One node for [`Schedule::new`]; nodes that take no part are absent.
 pub(super) struct NodeSpec {
     pub(super) id: InstanceId,
     pub(super) producers: Vec<InstanceId>,
     /// Estimated duration, in any unit.
     pub(super) weight: u64,
-    pub(super) cpu: u32,
+    /// Processors beyond the machine's are cut; what else a machine lacks is
+    /// refused by the caller beforehand.
+    pub(super) takes: Amounts,
 }
 
 struct RunningPass {
     members: Vec<InstanceId>,
     family: Digest,
-    cpu: u32,
+    takes: Amounts,
+    model: Option<Digest>,
+    place: Place,
 }
 
 pub(super) struct Schedule {
     nodes: BTreeMap<InstanceId, Node>,
     to_consider: VecDeque<InstanceId>,
-    ready: BTreeSet<InstanceId>,
+    queue: Queue,
+    /// Members of each family in the queue, by mark.
+    ready: HashMap<Digest, BTreeSet<(u64, InstanceId)>>,
+    /// Members of running families that came too late for the pass.
+    parked: HashMap<Digest, Vec<InstanceId>>,
+    running: HashMap<Digest, u64>,
     passes: BTreeMap<u64, RunningPass>,
     next_pass: u64,
-    cpu_free: u32,
-    cpu_total: u32,
+    ledger: Ledger,
+    slots: Slots,
+    /// Passes at once, where the system allows no more.
+    most: usize,
+    delayed: usize,
     /// Nothing new starts.
     closed: bool,
     keep_going: bool,
 }
 
 impl Schedule {
-    /// `specs` in an order with producers first; `cpu` is the number of slots.
-    pub(super) fn new(specs: Vec<NodeSpec>, cpu: u32, keep_going: bool) -> Schedule {
+    /// `specs` in an order with producers first; `total` is the machine.
+    pub(super) fn new(specs: Vec<NodeSpec>, total: Amounts, keep_going: bool) -> Schedule {
+        let total = Amounts {
+            cpu: total.cpu.max(1),
+            ..total
+        };
         let mut nodes: BTreeMap<InstanceId, Node> = BTreeMap::new();
         let mut to_consider = VecDeque::new();
         for spec in specs {
             for producer in &spec.producers {
-                nodes
-                    .get_mut(producer)
-                    .expect("producers come first")
-                    .consumers
-                    .push(spec.id);
+                let producer = nodes.get_mut(producer).expect("producers come first");
+                producer.consumers.push(spec.id);
+                producer.open += 1;
             }
             if spec.producers.is_empty() {
                 to_consider.push_back(spec.id);
             }
-            let node = Node {
-                state: State::Waiting(spec.producers.len()),
-                producers: spec.producers,
-                consumers: Vec::new(),
-                priority: spec.weight.max(1),
-                cpu: spec.cpu.clamp(1, cpu),
-                family: None,
-                remake: false,
-                counted: false,
-                lacking: Vec::new(),
+            // Waiting for the network needs no processor.
+            let least = u32::from(spec.takes.network == 0);
+            let takes = Amounts {
+                cpu: spec.takes.cpu.clamp(least, total.cpu),
+                ..spec.takes
             };
+            let node = Node::new(spec.producers, spec.weight.max(1), takes);
             nodes.insert(spec.id, node);
         }
         let ids: Vec<InstanceId> = nodes.keys().rev().copied().collect();
         for id in ids {
-            let after = nodes[&id]
-                .consumers
-                .iter()
-                .map(|consumer| nodes[consumer].priority)
-                .max()
-                .unwrap_or(0);
+            let consumers = nodes[&id].consumers.iter();
+            let after = consumers.map(|consumer| nodes[consumer].path).max();
             if let Some(node) = nodes.get_mut(&id) {
-                node.priority += after;
+                node.path += after.unwrap_or(0);
             }
         }
         Schedule {
             nodes,
             to_consider,
-            ready: BTreeSet::new(),
+            queue: Queue::default(),
+            ready: HashMap::new(),
+            parked: HashMap::new(),
+            running: HashMap::new(),
             passes: BTreeMap::new(),
             next_pass: 1,
-            cpu_free: cpu,
-            cpu_total: cpu,
+            ledger: Ledger::new(total),
+            slots: Slots::new((total.cpu + total.network) as usize, total.gpu as usize),
+            most: usize::MAX,
+            delayed: 0,
             closed: false,
             keep_going,
         }
     }
 
-    /// What to do now; `None` when only a running pass can change anything.
-    /// All lookups come before any start, so that the members of a family
-    /// which become ready together share one pass.
+    /// What to do now; `None` when only a running pass can change anything, or
+    /// an attempt that is due again. All lookups come before any start, so that
+    /// the members of a family which become ready together share one pass.
     pub(super) fn next(&mut self) -> Option<Ask> {
         while let Some(id) = self.to_consider.pop_front() {
             let node = self.node(id);
@@ -163,45 +171,69 @@ impl Schedule {
     }
 
     fn start_best(&mut self) -> Option<Start> {
-        let running: BTreeSet<Digest> = self.passes.values().map(|pass| pass.family).collect();
-        let candidates = self.ready.iter().filter(|id| {
-            let node = &self.nodes[id];
-            node.cpu <= self.cpu_free
-                && node
-                    .family
-                    .is_some_and(|(family, _)| !running.contains(&family))
-        });
-        // The smallest id wins a tie, so that the order is the file's.
-        let best =
-            *candidates.max_by_key(|id| (self.nodes[id].priority, std::cmp::Reverse(**id)))?;
-        let (family, _) = self.nodes[&best].family?;
-        let same = |id: &&InstanceId| {
-            self.nodes[id]
-                .family
-                .is_some_and(|(other, _)| other == family)
-        };
-        let mut members: Vec<InstanceId> = self.ready.iter().filter(same).copied().collect();
-        members.sort_by_key(|id| (self.nodes[id].family.map(|(_, mark)| mark), *id));
+        if !self.slots.any_idle() || self.passes.len() >= self.most {
+            return None;
+        }
+        let best = self.queue.best(&self.ledger.free(), &self.slots.kept())?;
+        let node = &self.nodes[&best];
+        let (takes, model) = (node.takes, node.model);
+        let (family, _) = node.family?;
+        let place = self.slots.occupy(takes.gpu as usize, model)?;
+        self.ledger.take(&takes);
+        let members = self.ready.remove(&family).unwrap_or_default();
+        let members: Vec<InstanceId> = members.into_iter().map(|(_, id)| id).collect();
         for id in &members {
-            self.ready.remove(id);
+            self.dequeue(*id);
             self.node(*id).state = State::Running;
         }
-        let (pass, cpu) = (self.next_pass, self.nodes[&best].cpu);
+        let pass = self.next_pass;
         self.next_pass += 1;
-        self.cpu_free -= cpu;
+        self.running.insert(family, pass);
         self.passes.insert(
             pass,
             RunningPass {
                 members: members.clone(),
                 family,
-                cpu,
+                takes,
+                model,
+                place: place.clone(),
             },
         );
-        Some(Start { pass, members })
+        Some(Start {
+            pass,
+            members,
+            place,
+        })
     }
 
     fn node(&mut self, id: InstanceId) -> &mut Node {
         self.nodes.get_mut(&id).expect("the instance takes part")
+    }
+
+    fn enqueue(&mut self, id: InstanceId) {
+        let node = &self.nodes[&id];
+        let Some((family, mark)) = node.family else {
+            return;
+        };
+        let share = |producer: &InstanceId| {
+            let producer = &self.nodes[producer];
+            producer.temp_bytes / producer.open.max(1) as u64
+        };
+        let rank = Rank {
+            frees: node.producers.iter().map(share).sum(),
+            path: node.path,
+            first: Reverse(id),
+        };
+        self.queue.insert(node.takes, node.model, rank);
+        self.ready.entry(family).or_default().insert((mark, id));
+        self.node(id).queued = Some(rank);
+    }
+
+    fn dequeue(&mut self, id: InstanceId) {
+        if let Some(rank) = self.node(id).queued.take() {
+            let node = &self.nodes[&id];
+            self.queue.remove(node.takes, node.model, rank);
+        }
     }
 
     /// Whether the instance has to run although there may be a record.
@@ -214,13 +246,28 @@ impl Schedule {
         self.settle(id);
     }
 
+    /// What a worker that runs this instance may keep for the next task: told
+    /// before `miss`.
+    pub(super) fn keeps(&mut self, id: InstanceId, model: Option<Digest>) {
+        self.node(id).model = model;
+    }
+
+    /// The bytes of this result may go once its consumers are done.
+    pub(super) fn temporary(&mut self, id: InstanceId, bytes: u64) {
+        self.node(id).temp_bytes = bytes;
+    }
+
     /// The considered instance must run. `lost` are producers whose bytes are
     /// gone; they are made again first.
     pub(super) fn miss(&mut self, id: InstanceId, family: Digest, mark: u64, lost: &[InstanceId]) {
         self.node(id).family = Some((family, mark));
         if lost.is_empty() {
             self.node(id).state = State::Ready;
-            self.ready.insert(id);
+            if self.running.contains_key(&family) {
+                self.parked.entry(family).or_default().push(id);
+            } else {
+                self.enqueue(id);
+            }
             return;
         }
         self.node(id).state = State::Lacking(lost.len());
@@ -233,6 +280,11 @@ impl Schedule {
                 self.to_consider.push_back(producer);
             }
         }
+    }
+
+    /// The considered instance must run and cannot, whatever happens.
+    pub(super) fn refuse(&mut self, id: InstanceId) {
+        self.fail(&[id]);
     }
 
     /// An instance of a running pass has its result.
@@ -266,37 +318,34 @@ impl Schedule {
                 }
             }
         }
+        for producer in self.node(id).producers.clone() {
+            self.node(producer).open -= 1;
+            if self.nodes[&producer].open == 1 && self.nodes[&producer].temp_bytes > 0 {
+                self.rank_last_consumer(producer);
+            }
+        }
     }
 
-    /// The pass is over; members without a result have failed. Returns those.
-    pub(super) fn finished(&mut self, pass: u64) -> Vec<InstanceId> {
-        let Some(over) = self.passes.remove(&pass) else {
-            return Vec::new();
-        };
-        self.cpu_free = (self.cpu_free + over.cpu).min(self.cpu_total);
-        let unfinished: Vec<InstanceId> = over
-            .members
-            .into_iter()
-            .filter(|id| self.nodes[id].state == State::Running)
-            .collect();
-        for id in &unfinished {
-            self.node(*id).state = State::Failed;
+    /// Only one consumer keeps these temporary bytes: it now frees them all.
+    fn rank_last_consumer(&mut self, producer: InstanceId) {
+        let consumers = self.nodes[&producer].consumers.iter();
+        let mut open = consumers.filter(|consumer| !self.nodes[consumer].counted);
+        if let Some(&last) = open.next()
+            && self.nodes[&last].queued.is_some()
+        {
+            self.dequeue(last);
+            self.enqueue(last);
         }
-        if !unfinished.is_empty() && !self.keep_going {
-            self.close();
-        }
-        // Others of the family waited; one of the marks may be theirs.
-        let same = |id: &InstanceId| {
-            self.nodes[id]
-                .family
-                .is_some_and(|(family, _)| family == over.family)
-        };
-        let waiting: Vec<InstanceId> = self.ready.iter().copied().filter(same).collect();
-        for id in waiting {
-            self.ready.remove(&id);
-            self.to_consider.push_back(id);
-        }
-        unfinished
+    }
+
+    /// The disk has now so much room.
+    pub(super) fn set_disk(&mut self, free_bytes: u64) {
+        self.ledger.set_disk(free_bytes);
+    }
+
+    /// What an instance takes while it runs.
+    pub(super) fn takes(&self, id: InstanceId) -> Amounts {
+        self.nodes[&id].takes
     }
 
     /// Nothing new starts; what runs goes on.
@@ -304,29 +353,21 @@ impl Schedule {
         self.closed = true;
     }
 
+    pub(super) fn is_closed(&self) -> bool {
+        self.closed
+    }
+
     pub(super) fn running(&self) -> usize {
         self.passes.len()
     }
 
-    /// After the last pass: marks and returns what never ran, each with a
-    /// producer that failed or was skipped itself, if that is the reason.
-    pub(super) fn skip_rest(&mut self) -> Vec<(InstanceId, Option<InstanceId>)> {
-        let ids: Vec<InstanceId> = self.nodes.keys().copied().collect();
-        let mut skipped = Vec::new();
-        for id in ids {
-            if matches!(self.nodes[&id].state, State::Settled | State::Failed) {
-                continue;
-            }
-            let bad = |producer: &&InstanceId| {
-                matches!(self.nodes[producer].state, State::Failed | State::Skipped)
-            };
-            let because = self.nodes[&id].producers.iter().find(bad).copied();
-            self.node(id).state = State::Skipped;
-            skipped.push((id, because));
-        }
-        skipped
+    /// Instances whose next attempt is not due yet.
+    pub(super) fn delayed(&self) -> usize {
+        self.delayed
     }
 }
 
+#[cfg(test)]
+mod random;
 #[cfg(test)]
 mod tests;

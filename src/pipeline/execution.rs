@@ -108,7 +108,8 @@ fn with_unit(text: &str, units: &[(&str, f64)]) -> Option<f64> {
     Some(number.parse::<f64>().ok()? * factor)
 }
 
-fn bytes(name: &str, node: &Node<'_>) -> Result<u64, Diagnostic> {
+/// A number of bytes as people write it: `4 GiB`, `500 MB`, `1000`.
+pub fn parse_bytes(text: &str) -> Option<u64> {
     const UNITS: [(&str, f64); 9] = [
         ("B", 1.0),
         ("kB", 1e3),
@@ -120,8 +121,14 @@ fn bytes(name: &str, node: &Node<'_>) -> Result<u64, Diagnostic> {
         ("GiB", 1_073_741_824.0),
         ("TiB", 1_099_511_627_776.0),
     ];
+    let text = text.trim();
+    let with_unit = || with_unit(text, &UNITS).map(|bytes| bytes as u64);
+    text.parse().ok().or_else(with_unit)
+}
+
+fn bytes(name: &str, node: &Node<'_>) -> Result<u64, Diagnostic> {
     let read = match node.get_ref() {
-        DeValue::String(text) => with_unit(text.trim(), &UNITS).map(|bytes| bytes as u64),
+        DeValue::String(text) => parse_bytes(text),
         _ => integer(node).and_then(|n| u64::try_from(n).ok()),
     };
     read.ok_or_else(|| takes(name, "bytes, such as \"4 GiB\" or \"500 MB\"", node))

@@ -23,6 +23,7 @@ mod run_names;
 mod selector;
 mod syntax;
 
+pub use execution::parse_bytes;
 pub use limits::{INSTANCES as INSTANCE_LIMIT, TEXT as TEXT_LIMIT, decode};
 pub use meaning::{
     Axis, Execution, Input, InputSource, Instance, InstanceId, Pipeline, Resources, Snapshots,

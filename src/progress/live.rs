@@ -8,7 +8,7 @@ use crate::{
     engine::Event,
     progress::{
         Reader,
-        plain::{opening, pass_name},
+        plain::{opening, pass_name, retrying},
     },
 };
 
@@ -98,6 +98,14 @@ impl Reader for Live {
                     bar.finish_and_clear();
                 }
                 self.say(&format!("failed: {instance}: {error}"));
+            }
+            Event::Retrying { pass, .. } => {
+                if let Some(bar) = self.passes.remove(pass) {
+                    bar.finish_and_clear();
+                }
+                if let Some(line) = retrying(event) {
+                    self.say(&line);
+                }
             }
             Event::Log { line, .. } => self.say(&format!("  {line}")),
             Event::Warning { message } => self.say(&format!("warning: {message}")),

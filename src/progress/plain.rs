@@ -67,6 +67,26 @@ pub(super) fn pass_name(instance: &str, marks: &[u64], resumed_at: Option<u64>) 
     format!("{instance}{reach}{}", resumed.unwrap_or_default())
 }
 
+/// `attempt 1 of 3 failed: grpo@lr=1e-4: REASON; the next in 0.81 s`.
+pub(super) fn retrying(event: &Event) -> Option<String> {
+    let Event::Retrying {
+        instance,
+        attempt,
+        retries,
+        reason,
+        wait_ms,
+        ..
+    } = event
+    else {
+        return None;
+    };
+    let all = u64::from(*retries) + 1;
+    Some(format!(
+        "attempt {attempt} of {all} failed: {instance}: {reason}; the next in {}",
+        duration(*wait_ms)
+    ))
+}
+
 impl<W: Write> Reader for Plain<W> {
     fn see(&mut self, event: &Event) {
         match event {
@@ -102,6 +122,12 @@ impl<W: Write> Reader for Plain<W> {
             Event::Failed {
                 instance, error, ..
             } => self.say(&format!("failed: {instance}: {error}")),
+            Event::Retrying { pass, .. } => {
+                self.names.remove(pass);
+                if let Some(line) = retrying(event) {
+                    self.say(&line);
+                }
+            }
             Event::Log { pass, line } => {
                 let line = format!(
                     "{}: {line}",

@@ -1,5 +1,6 @@
 //! Integration tests: one binary, one file per theme.
 mod bad_input;
+mod cases;
 mod command;
 mod diagnostics;
 mod engine;
@@ -7,6 +8,7 @@ mod golden;
 mod meaning;
 mod project;
 mod python;
+mod signals;
 mod sketch;
 mod skip;
 mod space;

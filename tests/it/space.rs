@@ -10,7 +10,8 @@ use vgh::{
     cache::{Cache, RecordIndex, StatIndex},
     diagnostic::Source,
     engine::{
-        Event, Externals, Graph, Options, Plan, RunTotals, State, execute, executor::Inline, plan,
+        Capacity, Event, Externals, Graph, Options, Plan, RunTotals, State, execute,
+        executor::Inline, plan,
     },
     pipeline::{Pipeline, Selector, load},
 };
@@ -110,6 +111,7 @@ impl Space {
             let stop = AtomicBool::new(false);
             let options = Options {
                 jobs: 2,
+                capacity: &Capacity::uncounted(),
                 keep_going,
                 stop: &stop,
                 run: "test",

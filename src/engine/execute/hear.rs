@@ -67,7 +67,7 @@ impl Run<'_> {
             .get_mut(&pass)
             .and_then(|state| state.by_mark.remove(&mark));
         for id in members.into_iter().flatten() {
-            let outputs = self.commit(id, outputs, usage)?;
+            let outputs = self.commit(pass, id, outputs, usage)?;
             let key = self.manifests[&id].key();
             self.results.insert(
                 id,
@@ -79,6 +79,8 @@ impl Run<'_> {
                 },
             );
             self.totals.executed += 1;
+            self.attempts.remove(&id);
+            self.note_temporary(id);
             self.schedule.reached(id);
             let (stage, instance) = self.names(id);
             (self.watch)(Event::Finished {
@@ -91,7 +93,13 @@ impl Run<'_> {
         Ok(())
     }
 
-    fn commit(&mut self, id: InstanceId, outputs: &Settled, usage: &Usage) -> Result<Settled> {
+    fn commit(
+        &mut self,
+        pass: u64,
+        id: InstanceId,
+        outputs: &Settled,
+        usage: &Usage,
+    ) -> Result<Settled> {
         let stage = self.pipeline.stage_of(id);
         let manifest = &self.manifests[&id];
         let shape = Manifest::shape(
@@ -106,7 +114,14 @@ impl Run<'_> {
             shape: shape.digest(),
             manifest: manifest.0.clone(),
             outputs: outputs.clone(),
-            provenance: provenance(usage),
+            provenance: Provenance {
+                attempts: self.attempts.get(&id).copied().unwrap_or(1),
+                gpus: self
+                    .passes
+                    .get(&pass)
+                    .map_or_else(Vec::new, |state| state.gpus.clone()),
+                ..provenance(usage)
+            },
         };
         let committed = self.cache.commit(&record)?;
         let settled = match committed {
@@ -142,6 +157,10 @@ impl Run<'_> {
 
     /// The pass is over; what it did not reach has failed with `error`.
     fn over(&mut self, pass: u64, error: &str) {
+        self.look_at_disk();
+        if self.try_again(pass, error) {
+            return;
+        }
         let unfinished = self.schedule.finished(pass);
         let Some(state) = self.passes.remove(&pass) else {
             return;
@@ -157,13 +176,7 @@ impl Run<'_> {
                     because: "the run was stopped".into(),
                 });
             } else {
-                self.totals.failed += 1;
-                (self.watch)(Event::Failed {
-                    pass,
-                    stage,
-                    instance,
-                    error: error.to_owned(),
-                });
+                self.fail(id, pass, error);
             }
         }
         if reached_all {
@@ -187,7 +200,6 @@ fn provenance(usage: &Usage) -> Provenance {
         instruction_set: usage.instruction_set.clone(),
         environment: usage.environment.clone(),
         program_version: env!("CARGO_PKG_VERSION").to_owned(),
-        attempts: 1,
         ..Provenance::default()
     }
 }

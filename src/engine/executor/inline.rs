@@ -1,13 +1,13 @@
 //! Executes tasks in this very thread, one after another: no processes, so
 //! the engine can be exercised with toy kinds in milliseconds.
-use std::{cell::RefCell, collections::VecDeque, time::Duration};
+use std::{cell::RefCell, collections::VecDeque, thread, time::Duration};
 
 use anyhow::Result;
 
 use crate::{
     cache::Cache,
     engine::{
-        executor::{Executor, perform},
+        executor::{Begun, Executor, Placement, perform},
         task::{Report, Task},
     },
     stage::{Held, Kind},
@@ -32,7 +32,7 @@ impl<'a> Inline<'a> {
 }
 
 impl Executor for Inline<'_> {
-    fn start(&mut self, task: Task) -> Result<usize> {
+    fn start(&mut self, task: Task, _place: Placement) -> Result<Begun> {
         let reports = RefCell::new(&mut self.reports);
         perform(
             &task,
@@ -44,11 +44,16 @@ impl Executor for Inline<'_> {
                 reports.borrow_mut().push_back(report);
             },
         );
-        Ok(0)
+        Ok(Begun::Yes)
     }
 
-    fn wait(&mut self, _patience: Duration) -> Result<Option<Report>> {
-        Ok(self.reports.pop_front())
+    fn wait(&mut self, patience: Duration) -> Result<Option<Report>> {
+        let report = self.reports.pop_front();
+        if report.is_none() {
+            // Nothing runs: only another attempt can be what is waited for.
+            thread::sleep(patience);
+        }
+        Ok(report)
     }
 
     fn stop(&mut self) {}

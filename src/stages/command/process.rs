@@ -1,6 +1,7 @@
 //! One process from start to end: heard, stopped when asked, and never
 //! survived by anything that it started.
 use std::{
+    collections::BTreeSet,
     io::{self, PipeReader, Read},
     os::{
         fd::{AsRawFd, FromRawFd, OwnedFd, RawFd},
@@ -13,7 +14,7 @@ use std::{
 use anyhow::{Context as _, Result};
 
 use crate::{
-    stage::{Context, Group, end_orphans},
+    stage::{Context, Group, orphans},
     stages::command::words::Words,
 };
 
@@ -56,11 +57,11 @@ pub(super) fn run(
     group.signal(libc::SIGKILL);
     let status = child.wait().with_context(|| format!("wait for `{name}`"))?;
     drop(group);
-    let orphans = end_orphans(&[]);
+    let left = orphans::kill_strays(&BTreeSet::new());
     drain(&mut pipe, REST, words);
-    if orphans > 0 {
+    if left > 0 {
         context.log(&format!(
-            "warning: the command left {orphans} processes running; they were ended"
+            "warning: the command left {left} processes running; they were ended"
         ));
     }
     if stopped {

@@ -1,0 +1,78 @@
+//! Counted resources: what a pass takes, what there is, what is free. Nothing
+//! is ever given out twice. Knows no instance and no order.
+
+/// An amount of every counted resource.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(in crate::engine) struct Amounts {
+    pub(in crate::engine) cpu: u32,
+    pub(in crate::engine) gpu: u32,
+    pub(in crate::engine) memory_bytes: u64,
+    pub(in crate::engine) disk_bytes: u64,
+    pub(in crate::engine) network: u32,
+}
+
+impl Amounts {
+    /// Whether each resource of `self` is covered by that of `other`.
+    pub(in crate::engine) fn within(&self, other: &Amounts) -> bool {
+        self.cpu <= other.cpu
+            && self.gpu <= other.gpu
+            && self.memory_bytes <= other.memory_bytes
+            && self.disk_bytes <= other.disk_bytes
+            && self.network <= other.network
+    }
+
+    fn each(
+        &self,
+        other: &Amounts,
+        narrow: fn(u32, u32) -> u32,
+        wide: fn(u64, u64) -> u64,
+    ) -> Amounts {
+        Amounts {
+            cpu: narrow(self.cpu, other.cpu),
+            gpu: narrow(self.gpu, other.gpu),
+            memory_bytes: wide(self.memory_bytes, other.memory_bytes),
+            disk_bytes: wide(self.disk_bytes, other.disk_bytes),
+            network: narrow(self.network, other.network),
+        }
+    }
+}
+
+/// The totals of a machine and what running passes hold of them.
+pub(super) struct Ledger {
+    total: Amounts,
+    held: Amounts,
+}
+
+impl Ledger {
+    pub(super) fn new(total: Amounts) -> Ledger {
+        Ledger {
+            total,
+            held: Amounts::default(),
+        }
+    }
+
+    /// What nobody holds. More may be held than there is, once the disk has
+    /// filled up meanwhile: then none is free.
+    pub(super) fn free(&self) -> Amounts {
+        self.total
+            .each(&self.held, u32::saturating_sub, u64::saturating_sub)
+    }
+
+    pub(super) fn take(&mut self, amounts: &Amounts) {
+        self.held = self
+            .held
+            .each(amounts, u32::saturating_add, u64::saturating_add);
+    }
+
+    pub(super) fn give_back(&mut self, amounts: &Amounts) {
+        self.held = self
+            .held
+            .each(amounts, u32::saturating_sub, u64::saturating_sub);
+    }
+
+    /// The disk has now so much room. What running passes have written of
+    /// their share is counted twice until they end, never too little.
+    pub(super) fn set_disk(&mut self, free_bytes: u64) {
+        self.total.disk_bytes = free_bytes;
+    }
+}

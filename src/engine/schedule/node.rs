@@ -1,0 +1,64 @@
+//! One instance as the schedule sees it. Decides nothing.
+use crate::{
+    digest::Digest,
+    engine::schedule::{amounts::Amounts, queue::Rank},
+    pipeline::InstanceId,
+};
+
+/// See the header of [`crate::engine::schedule`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum State {
+    Waiting(usize),
+    Considered,
+    Ready,
+    Lacking(usize),
+    Running,
+    Delayed,
+    Settled,
+    Failed,
+    Skipped,
+}
+
+pub(super) struct Node {
+    pub(super) state: State,
+    pub(super) producers: Vec<InstanceId>,
+    pub(super) consumers: Vec<InstanceId>,
+    /// Longer chains first.
+    pub(super) path: u64,
+    pub(super) takes: Amounts,
+    pub(super) family: Option<(Digest, u64)>,
+    /// What a worker may keep of it for the next task.
+    pub(super) model: Option<Digest>,
+    /// Its place in the queue while it is there.
+    pub(super) queued: Option<Rank>,
+    /// Must be executed even if there is a record: its bytes are lost.
+    pub(super) remake: bool,
+    /// Its consumers know that it has settled; remaking it tells them nothing new.
+    pub(super) counted: bool,
+    /// Consumers in `Lacking` that wait for this one's bytes.
+    pub(super) lacking: Vec<InstanceId>,
+    /// Bytes that may go once nothing needs them, when they are known.
+    pub(super) temp_bytes: u64,
+    /// Consumers that have not settled.
+    pub(super) open: usize,
+}
+
+impl Node {
+    pub(super) fn new(producers: Vec<InstanceId>, weight: u64, takes: Amounts) -> Node {
+        Node {
+            state: State::Waiting(producers.len()),
+            producers,
+            consumers: Vec::new(),
+            path: weight,
+            takes,
+            family: None,
+            model: None,
+            queued: None,
+            remake: false,
+            counted: false,
+            lacking: Vec::new(),
+            temp_bytes: 0,
+            open: 0,
+        }
+    }
+}
