@@ -205,7 +205,7 @@ fn replay(
 
 /// How far a loss may be off after passes in `dtype`.
 ///
-/// In f64 the 1e-5 holds with room: the worst of runs a and b is 6.3e-7,
+/// In f64 the fixtures' 1e-5 holds with room: the worst of runs a and b is 6.3e-7,
 /// left by the optimizer's moments, which are f32. In f32 run a misses it in 2 of
 /// 20 steps, by 1.49e-5 at most, where the mean of k3 is 6.7: the sum over actions
 /// is f64 either way, but exp(d) in k3 multiplies the rounding of log-probabilities

@@ -2,6 +2,7 @@
 mod bad_input;
 mod diagnostics;
 mod engine;
+mod examples;
 mod golden;
 mod meaning;
 mod project;
