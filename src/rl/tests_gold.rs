@@ -1,5 +1,6 @@
 //! The GRPO loop against gold data: whole runs in float64 PyTorch with recorded
-//! actions, and TRL's loss with its gradients. Tolerances are the fixtures' own.
+//! actions, and TRL's loss with its gradients. Tolerances are the fixtures' own;
+//! where one is not, its reason stands beside it.
 use std::{collections::HashMap, path::PathBuf};
 
 use candle_core::{DType, Device, Tensor};
@@ -30,7 +31,11 @@ pub(super) fn open_config() -> Config {
 }
 
 pub(super) fn open_model() -> Model {
-    Model::load(&open_files(), &Device::Cpu, DType::F32).unwrap()
+    open_model_in(DType::F32)
+}
+
+fn open_model_in(dtype: DType) -> Model {
+    Model::load(&open_files(), &Device::Cpu, dtype).unwrap()
 }
 
 fn json(file: &str) -> Value {
@@ -116,14 +121,15 @@ fn compare_parameters(
             continue;
         };
         let got = model.parameters()[name].as_detached_tensor();
-        let difference = (got - expected).unwrap().abs().unwrap();
-        let difference: Vec<f32> = difference.flatten_all().unwrap().to_vec1().unwrap();
-        let max = difference.iter().fold(0f32, |a, &b| a.max(b));
-        compared.below(format!("{prefix}{name} max"), f64::from(max), spread.max);
+        let wide = |tensor: &Tensor| tensor.to_dtype(DType::F64).unwrap();
+        let difference = (wide(&got) - wide(expected)).unwrap().abs().unwrap();
+        let difference: Vec<f64> = difference.flatten_all().unwrap().to_vec1().unwrap();
+        let max = difference.iter().fold(0f64, |a, &b| a.max(b));
+        compared.below(format!("{prefix}{name} max"), max, spread.max);
         all.extend(difference);
     }
-    all.sort_by(f32::total_cmp);
-    let at = |share: f64| f64::from(all[((all.len() - 1) as f64 * share) as usize]);
+    all.sort_by(f64::total_cmp);
+    let at = |share: f64| all[((all.len() - 1) as f64 * share) as usize];
     compared.below(format!("{prefix} median"), at(0.5), spread.median);
     compared.below(format!("{prefix} 99.9 %"), at(0.999), spread.p999);
 }
@@ -135,9 +141,8 @@ fn compare_steps(compared: &mut Compared, at: &str, update: &Update, expected: &
         let mut near = |field: &str, got: f64, allowed: f64| {
             compared.near(format!("{at}.{i}.{field}"), got, &expected[field], allowed);
         };
-        // exp(d) in k3 multiplies an error of a log-probability by itself
         let k3 = expected["k3_mean"].as_f64().unwrap();
-        near("loss", step.loss, loss * (1.0 + k3));
+        near("loss", step.loss, loss);
         near("clip_fraction", step.clip_fraction, 1e-12);
         let norm = expected["grad_norm"].as_f64().unwrap();
         near("grad_norm", step.grad_norm, 1e-3 * norm);
@@ -180,13 +185,14 @@ fn options(hyper: &Value) -> GrpoOptions {
 
 /// Replays recorded actions [U, N, n] and calls `each` after every update.
 fn replay(
+    dtype: DType,
     hyper: &Value,
     actions: &Tensor,
     mut each: impl FnMut(usize, &Update, &Trainer),
 ) -> Trainer {
     let task = open_task();
     let everyone: Vec<usize> = (0..task.train.len()).collect();
-    let mut trainer = Trainer::new(open_model(), DType::F32, task, options(hyper)).unwrap();
+    let mut trainer = Trainer::new(open_model_in(dtype), dtype, task, options(hyper)).unwrap();
     for u in 0..actions.dim(0).unwrap() {
         let actions = actions.get(u).unwrap().flatten_all().unwrap();
         let actions = actions.to_dtype(DType::U32).unwrap();
@@ -197,7 +203,21 @@ fn replay(
     trainer
 }
 
-fn ten_updates(run: &str, compared_at_least: usize) {
+/// How far a loss may be off after passes in `dtype`.
+///
+/// In f64 the fixtures' 1e-5 holds with room: the worst of runs a and b is 6.3e-7,
+/// left by the optimizer's moments, which are f32. In f32 run a misses it in 2 of
+/// 20 steps, by 1.49e-5 at most, where the mean of k3 is 6.7: the sum over actions
+/// is f64 either way, but exp(d) in k3 multiplies the rounding of log-probabilities
+/// and weights. PyTorch's own f32 run is off by 5.4e-5 in its weights.
+fn loss_tolerance(dtype: DType) -> f64 {
+    match dtype {
+        DType::F64 => 2e-6,
+        _ => 3e-5,
+    }
+}
+
+fn ten_updates(run: &str, dtype: DType, compared_at_least: usize) {
     let expected = &json("expected.json")["grpo"];
     let gold = tensors("grpo.safetensors");
     let hyper = &expected[run]["hyper"];
@@ -208,10 +228,11 @@ fn ten_updates(run: &str, compared_at_least: usize) {
         max: 2.0 * rate,
     };
     let mut compared = Compared::default();
-    replay(hyper, &gold["actions"], |u, update, trainer| {
+    replay(dtype, hyper, &gold["actions"], |u, update, trainer| {
         let log = &expected[run]["log"][u];
         let at = format!("{run}.{}", u + 1);
-        compare_steps(&mut compared, &at, update, &log["epochs"], 1e-5);
+        let loss = loss_tolerance(dtype);
+        compare_steps(&mut compared, &at, update, &log["epochs"], loss);
         let sampled = update.rewards.iter().sum::<f64>() / update.rewards.len() as f64;
         compared.near(
             format!("{at}.mean_reward"),
@@ -231,12 +252,16 @@ fn ten_updates(run: &str, compared_at_least: usize) {
 
 #[test]
 fn run_a_with_two_iterations_decay_and_no_norm_clip() {
-    ten_updates("a", 10 * 2 * 6 + 3 * 36);
+    for dtype in [DType::F32, DType::F64] {
+        ten_updates("a", dtype, 10 * 2 * 6 + 3 * 36);
+    }
 }
 
 #[test]
 fn run_b_with_population_deviation_and_norm_clip() {
-    ten_updates("b", 10 * 6 + 3 * 3);
+    for dtype in [DType::F32, DType::F64] {
+        ten_updates("b", dtype, 10 * 6 + 3 * 3);
+    }
 }
 
 #[test]
@@ -246,6 +271,7 @@ fn the_clipped_run_with_groups_without_variance() {
     let mut compared = Compared::default();
     let start = open_model();
     let trainer = replay(
+        DType::F32,
         &expected["hyper"],
         &gold["grpo.actions"],
         |u, update, trainer| {

@@ -7,6 +7,11 @@
 //! bounds (eq. 24): it departs from the letter of eq. 29 to 31, and was chosen
 //! after a rehearsal had been seen. Lambda and m belong to the group that the
 //! caller took them at: say it beside the number.
+//!
+//! Lambda "clip at zero" is S = max(Sigma - Lambda, 0): eq. 27's S is a sum over
+//! prompts, and that sum is clipped, once per checkpoint. Clipping each prompt's
+//! Sigma - Lambda first would be another, never smaller, quantity. Lambda "off"
+//! is Sigma itself.
 use std::{fmt, str::FromStr};
 
 use schemars::JsonSchema;
@@ -18,7 +23,7 @@ use serde::{Deserialize, Serialize};
 )]
 #[serde(rename_all = "snake_case")]
 pub enum Signal {
-    /// Sigma, eq. 26.
+    /// Sigma, eq. 26; the usable signal of eq. 27 with Lambda off.
     Sigma,
     /// IP, the inner product of eq. 24.
     Ip,
@@ -28,16 +33,25 @@ pub enum Signal {
     SPs,
     /// Sigma - Lambda_group, sampled only.
     SGroup,
+    /// max(Sigma - Lambda_cond, 0).
+    SCondClip,
+    /// max(Sigma - Lambda_ps, 0).
+    SPsClip,
+    /// max(Sigma - Lambda_group, 0), sampled only.
+    SGroupClip,
 }
 
 impl Signal {
     /// Every signal, in the order of the tables.
-    pub const ALL: [Signal; 5] = [
+    pub const ALL: [Signal; 8] = [
         Signal::Sigma,
         Signal::Ip,
         Signal::SCond,
         Signal::SPs,
         Signal::SGroup,
+        Signal::SCondClip,
+        Signal::SPsClip,
+        Signal::SGroupClip,
     ];
 
     /// The name in tables.
@@ -48,6 +62,9 @@ impl Signal {
             Signal::SCond => "s_cond",
             Signal::SPs => "s_ps",
             Signal::SGroup => "s_group",
+            Signal::SCondClip => "s_cond_clip",
+            Signal::SPsClip => "s_ps_clip",
+            Signal::SGroupClip => "s_group_clip",
         }
     }
 }
@@ -150,14 +167,18 @@ impl Score {
         }
     }
 
-    /// The product. `None` where `s_group` is asked for and nothing was drawn.
+    /// The product. `None` where Lambda_group is asked for and nothing was drawn.
     pub fn value(self, parts: &ScoreParts) -> Option<f64> {
+        let usable = |lambda: f64| parts.sigma - lambda;
         let signal = match self.signal {
             Signal::Sigma => parts.sigma,
             Signal::Ip => parts.ip,
-            Signal::SCond => parts.sigma - parts.lambda_cond,
-            Signal::SPs => parts.sigma - parts.lambda_ps,
-            Signal::SGroup => parts.sigma - parts.lambda_group?,
+            Signal::SCond => usable(parts.lambda_cond),
+            Signal::SPs => usable(parts.lambda_ps),
+            Signal::SGroup => usable(parts.lambda_group?),
+            Signal::SCondClip => clipped(usable(parts.lambda_cond)),
+            Signal::SPsClip => clipped(usable(parts.lambda_ps)),
+            Signal::SGroupClip => clipped(usable(parts.lambda_group?)),
         };
         Some(match self.headroom {
             Headroom::None => signal,
@@ -165,6 +186,11 @@ impl Score {
             Headroom::Pooled => signal * parts.headroom_pooled,
         })
     }
+}
+
+/// max(S, 0), which leaves NaN as it is: `f64::max` would make it 0.
+fn clipped(signal: f64) -> f64 {
+    if signal < 0.0 { 0.0 } else { signal }
 }
 
 impl fmt::Display for Score {
@@ -191,7 +217,7 @@ mod tests {
     #[test]
     fn names_are_distinct_and_read_back() {
         let names: Vec<String> = Score::all().map(Score::name).collect();
-        assert_eq!(names.len(), 15);
+        assert_eq!(names.len(), 24);
         for (score, name) in Score::all().zip(&names) {
             assert_eq!(name.parse(), Ok(score));
         }
@@ -222,5 +248,15 @@ mod tests {
         assert_eq!(value("s_cond-pooled"), Some(1.5 * 0.01));
         assert_eq!(value("sigma"), Some(2.0));
         assert_eq!(value("s_group-per-prompt"), None);
+        // Lambda_cond is below Sigma, Lambda_ps above it
+        assert_eq!(value("s_cond_clip-pooled"), Some(1.5 * 0.01));
+        assert_eq!(value("s_ps_clip"), Some(0.0));
+        assert_eq!(value("s_group_clip"), None);
+        let lost = ScoreParts {
+            lambda_cond: f64::NAN,
+            ..parts
+        };
+        let s_cond_clip: Score = "s_cond_clip".parse().unwrap();
+        assert!(s_cond_clip.value(&lost).unwrap().is_nan());
     }
 }

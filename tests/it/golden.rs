@@ -1,7 +1,12 @@
 //! Golden shapes: what every stage in `pipelines/` depends on, before inputs.
 //! A difference here means that users' results run again: raise the kind's
 //! VERSION, or leave a new parameter out of the manifest while it has its
-//! default. Accept a wanted difference with `VGH_ACCEPT=1`.
+//! default. Accept a wanted difference with `VGH_ACCEPT=1`. Beside them, in
+//! `outputs`, the numbers that each kind gives at its VERSION.
+mod judge;
+mod outputs;
+mod summary;
+
 use std::{collections::BTreeMap, fs, path::Path};
 
 use vgh::{

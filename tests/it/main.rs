@@ -4,6 +4,7 @@ mod cases;
 mod command;
 mod diagnostics;
 mod engine;
+mod examples;
 mod golden;
 mod meaning;
 mod project;

@@ -166,7 +166,8 @@ pub const SCORES: Schema = Schema {
         Column::text("score", "name of the score or baseline, one row per step"),
         Column::text(
             "signal",
-            "sigma, ip, s_cond, s_ps or s_group; missing for a baseline",
+            "sigma, ip, s_cond, s_ps or s_group; the last three also as s_.._clip = \
+             max(sigma - lambda, 0), clipped once per checkpoint; missing for a baseline",
         )
         .nullable(),
         ADVANTAGE.nullable(),

@@ -25,7 +25,9 @@ use crate::{
 /// Scores of every checkpoint: a signal (eq. 24, 26, 27) times a headroom
 /// (eq. 28, sec. 6), as in eq. 29. `headline` = IP * H per prompt, `literal` =
 /// (Sigma - Lambda_ps) * H pooled, `literal-eq28` = (Sigma - Lambda_ps) * H per
-/// prompt. The parameters choose the reading that unadorned names stand for.
+/// prompt. S = Sigma - Lambda stands beside max(S, 0), clipped once per
+/// checkpoint (`s_cond_clip`, `s_ps_clip`, `s_group_clip`), and Sigma is S with
+/// Lambda off. The parameters choose the reading that unadorned names stand for.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Scores {
@@ -67,7 +69,7 @@ fn default_departures() -> u32 {
 
 impl Stage for Scores {
     const KIND: &'static str = "scores";
-    const VERSION: u32 = 1;
+    const VERSION: u32 = 2;
     const ABOUT: &'static str =
         "Joins costates and headroom into scores (eq. 29) and baselines; needs no RL.";
     const PORTS: Ports = Ports {

@@ -2,7 +2,9 @@
 //!
 //! A row departs from the default reading in a few of advantage, group,
 //! estimator, hidden state and vocabulary; its name says in which. Sigma knows
-//! neither advantage nor group, so those are missing in its rows.
+//! neither advantage nor group, so those are missing in its rows. Lambda stands
+//! in three ways beside each other: as measured (`s_ps`), with the checkpoint's
+//! S = Sigma - Lambda clipped at zero (`s_ps_clip`), and off (`sigma`).
 use crate::{
     stages::{
         rows::{ScoreRow, SignalRow},
@@ -170,7 +172,7 @@ fn value(rung: &Rung<'_>, row: &SignalRow, score: Score, alpha: Option<f64>) -> 
         Some(alpha) => rung.headroom(&row.vocab, score.headroom, alpha)?,
         None => 1.0,
     };
-    if score.signal == Signal::SCond {
+    if matches!(score.signal, Signal::SCond | Signal::SCondClip) {
         row.lambda_cond?;
     }
     score.value(&ScoreParts {

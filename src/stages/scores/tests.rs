@@ -124,6 +124,8 @@ fn products_and_their_names() {
     );
     assert_eq!(of("headline-alpha5").value, default.ip * 0.625);
     assert_eq!(of("s_cond").value, default.s_cond.unwrap());
+    assert_eq!(of("s_cond_clip").value, default.s_cond.unwrap());
+    assert_eq!(of("s_ps_clip-pooled").value, default.s_ps * 0.0625);
     let two = of("headline-mean-only-inf");
     assert_eq!(
         two.value,
@@ -152,19 +154,43 @@ fn products_and_their_names() {
 fn each_name_stands_once_per_step_and_the_table_stays_sane() {
     let made = bench(&[25]).run(&kind()).unwrap();
     let rows: Vec<ScoreRow> = made.rows("scores", &SCORES);
-    // Signals: 23 exact readings x 3 products and 7 sampled ones x 3, sigma in 4,
-    // each with 3 headrooms; 4 more alphas of 4 signals and 2 headrooms; 8 others.
+    // 5 signals (two of them clipped) in 23 exact readings and in 7 sampled ones,
+    // sigma in 4, each with 3 headrooms; 4 more alphas of 6 signals and 2
+    // headrooms; 8 others.
     let names: BTreeSet<&str> = rows.iter().map(|row| row.score.as_str()).collect();
     assert_eq!(names.len(), rows.len());
-    assert_eq!(rows.len(), 322);
+    assert_eq!(rows.len(), 518);
     assert_eq!(
         made.log,
         [
-            "322 rows for 1 checkpoints; 1710 rows left out, in which more than 2 of advantage, \
+            "518 rows for 1 checkpoints; 2834 rows left out, in which more than 2 of advantage, \
           group, estimator, hidden and vocab or, beside another reading, alpha depart from \
           the default"
         ]
     );
+}
+
+#[test]
+fn a_negative_signal_is_clipped_and_stays_beside_itself() {
+    let negative = signals(25).into_iter().map(|row| SignalRow {
+        lambda_ps: row.sigma + 1.0,
+        s_ps: -1.0,
+        ..row
+    });
+    let made = Bench::new()
+        .with("costates", &SIGNAL, &negative.collect::<Vec<_>>())
+        .with("headroom", &HEADROOM, &headrooms(25))
+        .run(&kind())
+        .unwrap();
+    let rows: Vec<ScoreRow> = made.rows("scores", &SCORES);
+    let of = |name: &str| rows.iter().find(|row| row.score == name).unwrap();
+    assert_eq!(of("literal").value, -0.0625);
+    let clip = of("s_ps_clip-pooled-inf");
+    assert_eq!(
+        (clip.value, clip.signal.as_deref(), clip.group.as_deref()),
+        (0.0, Some("s_ps_clip"), Some("inf"))
+    );
+    assert!(of("s_cond_clip").value > 0.0);
 }
 
 #[test]
