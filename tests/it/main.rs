@@ -2,12 +2,14 @@
 mod bad_input;
 mod diagnostics;
 mod engine;
+mod full_disk;
 mod golden;
 mod meaning;
 mod project;
 mod python;
 mod sketch;
 mod skip;
+mod small_disk;
 mod space;
 mod tidy;
 mod toy;

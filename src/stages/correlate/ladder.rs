@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 
 use crate::{
     stages::rows::{ImpactRow, ScoreRow, Target, budgets, step_difference},
-    stats::{BootstrapRows, RowRanks, ranks},
+    stats::{BootstrapRows, RowRanks, ranks, spearman},
 };
 
 /// A score or baseline over all checkpoints.
@@ -92,6 +92,13 @@ pub(super) struct TargetValues {
     pub(super) ranks: RowRanks,
 }
 
+impl TargetValues {
+    /// Spearman's rho of a variable with the target; `None` where either is constant.
+    pub(super) fn rho(&self, values: &[f64]) -> Option<f64> {
+        spearman(values, &self.values).map(|found| found.rho)
+    }
+}
+
 /// One learning rate's gains beside the scores.
 pub(super) struct Ladder<'a> {
     pub(super) learning_rate: f64,
@@ -154,6 +161,9 @@ impl<'a> Ladder<'a> {
     }
 
     pub(super) fn r_before(&self) -> Vec<f64> {
-        self.impact.iter().map(|row| row.r_before).collect()
+        self.impact
+            .iter()
+            .map(|row| row.measures.r_before)
+            .collect()
     }
 }
