@@ -38,7 +38,17 @@ const LAYERS: &[(&str, &[&str])] = &[
     (
         "stages",
         &[
-            "stage", "artifact", "digest", "disk", "lm", "rl", "theory", "stats", "report", "seed",
+            "stage",
+            "artifact",
+            "diagnostic",
+            "digest",
+            "disk",
+            "lm",
+            "rl",
+            "theory",
+            "stats",
+            "report",
+            "seed",
         ],
     ),
     ("progress", &["engine"]),

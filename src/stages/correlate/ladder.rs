@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use anyhow::{Context as _, Result, bail, ensure};
 
 use crate::{
+    diagnostic::nearest,
     stages::rows::{ImpactRow, ScoreRow, Target, budgets, step_difference},
     stats::{BootstrapRows, RowRanks, ranks, spearman},
 };
@@ -71,16 +72,12 @@ impl<'a> Variables<'a> {
         self.all.iter().find(|variable| variable.row.score == name)
     }
 
-    /// The variable of a name, else an error with the nearest one.
+    /// The variable of a name, else an error with the nearest one, if one is near.
     pub(super) fn named(&self, name: &str) -> Result<&Variable<'a>> {
         self.find(name).with_context(|| {
-            let likeness = |other: &&str| strsim::jaro_winkler(other, name);
             let names = self.all.iter().map(|variable| variable.row.score.as_str());
-            let nearest = names.max_by(|a, b| likeness(a).total_cmp(&likeness(b)));
-            format!(
-                "scores have no `{name}`; nearest is `{}`",
-                nearest.unwrap_or_default()
-            )
+            let near = nearest(name, names).map(|near| format!("; nearest is `{near}`"));
+            format!("scores have no `{name}`{}", near.unwrap_or_default())
         })
     }
 }
