@@ -8,6 +8,7 @@ pub mod cache;
 pub mod cli;
 pub mod diagnostic;
 pub mod digest;
+mod disk;
 pub mod engine;
 pub mod lm;
 pub mod pipeline;

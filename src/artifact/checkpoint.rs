@@ -9,7 +9,7 @@ use std::{
 use anyhow::{Context as _, Result, bail};
 use serde::{Deserialize, Serialize};
 
-use crate::{artifact::Artifact, digest::Digest};
+use crate::{artifact::Artifact, digest::Digest, disk};
 
 /// The file beside the model's own that holds a [`Position`].
 pub const POSITION_FILE: &str = "vgh.json";
@@ -33,7 +33,7 @@ impl Position {
     pub fn write(self, folder: &Path) -> Result<()> {
         let path = folder.join(POSITION_FILE);
         let text = format!("{{\"step\": {}, \"tokens\": {}}}\n", self.step, self.tokens);
-        fs::write(&path, text).with_context(|| format!("write {}", path.display()))
+        disk::write(&path, text)
     }
 }
 

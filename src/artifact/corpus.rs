@@ -14,7 +14,7 @@ use std::{
 use anyhow::{Context as _, Result, bail, ensure};
 use serde::{Deserialize, Serialize};
 
-use crate::artifact::Artifact;
+use crate::{artifact::Artifact, disk};
 
 const DOCUMENTS: &str = "documents.jsonl";
 const TEXT: &str = "text.txt";
@@ -100,11 +100,11 @@ impl Corpus {
             let document = Document { text: text.clone() };
             writeln!(lines, "{}", serde_json::to_string(&document)?)?;
         }
-        write_text(&folder.join(DOCUMENTS), &lines)?;
-        write_text(&folder.join(TOKENIZER), tokenizer_json)?;
+        disk::write(&folder.join(DOCUMENTS), &lines)?;
+        disk::write(&folder.join(TOKENIZER), tokenizer_json)?;
         if let Some(labels) = labels {
             let text = serde_json::to_string_pretty(labels)? + "\n";
-            write_text(&folder.join(LABELS), &text)?;
+            disk::write(&folder.join(LABELS), &text)?;
         }
         Ok(())
     }
@@ -125,10 +125,6 @@ fn read_documents(path: &Path) -> Result<Vec<String>> {
 
 fn read_text(path: &Path) -> Result<String> {
     fs::read_to_string(path).with_context(|| format!("read {}", path.display()))
-}
-
-fn write_text(path: &Path, text: &str) -> Result<()> {
-    fs::write(path, text).with_context(|| format!("write {}", path.display()))
 }
 
 #[cfg(test)]

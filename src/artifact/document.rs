@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fs, path::Path};
 use anyhow::{Context as _, Result, ensure};
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::artifact::Artifact;
+use crate::{artifact::Artifact, disk};
 
 const BODY: &str = "body.json";
 const FIGURES: &str = "figures/";
@@ -23,16 +23,16 @@ impl<T: Serialize> Document<T> {
     /// Writes `body.json` and `figures/NAME.svg` below a folder.
     pub fn write(&self, folder: &Path) -> Result<()> {
         let body = serde_json::to_string_pretty(&self.body)? + "\n";
-        write(&folder.join(BODY), &body)?;
+        disk::write(&folder.join(BODY), &body)?;
         let figures = folder.join(FIGURES);
-        fs::create_dir_all(&figures).with_context(|| format!("create {}", figures.display()))?;
+        disk::make_folder(&figures)?;
         for (name, svg) in &self.figures {
             let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
             ensure!(
                 !name.is_empty() && name.chars().all(plain),
                 "`{name}` is no name for a figure (letters, digits, `-` and `_`)"
             );
-            write(&figures.join(format!("{name}{SVG}")), svg)?;
+            disk::write(&figures.join(format!("{name}{SVG}")), svg)?;
         }
         Ok(())
     }
@@ -59,10 +59,6 @@ impl<T: DeserializeOwned> Document<T> {
 
 fn read(path: &Path) -> Result<String> {
     fs::read_to_string(path).with_context(|| format!("read {}", path.display()))
-}
-
-fn write(path: &Path, text: &str) -> Result<()> {
-    fs::write(path, text).with_context(|| format!("write {}", path.display()))
 }
 
 #[cfg(test)]

@@ -18,6 +18,11 @@ use crate::{
     digest::{Digest, Key},
 };
 
+// The integration tests use it too, and neither sees the other's code.
+#[path = "../../tests/it/small_disk.rs"]
+mod small_disk;
+use small_disk::SmallDisk;
+
 const PLACE: &str = "VGH_TEST_CRASH_CACHE";
 const FIRST: &str = "VGH_TEST_CRASH_FIRST";
 
@@ -110,37 +115,12 @@ fn killing_writers_loses_nothing_finished_and_leaves_nothing_wrong() {
     assert_eq!(cache.clear_abandoned().unwrap(), 0);
 }
 
-/// Mounts a small file system in memory; none where this is not allowed.
-struct SmallDisk(tempfile::TempDir);
-
-impl SmallDisk {
-    fn mount(options: &str) -> Option<SmallDisk> {
-        let place = tempfile::tempdir().unwrap();
-        let mounted = Command::new("mount")
-            .args(["-t", "tmpfs", "-o", options, "tmpfs"])
-            .arg(place.path())
-            .stderr(Stdio::null())
-            .status()
-            .is_ok_and(|status| status.success());
-        if !mounted {
-            let _ = writeln!(std::io::stderr(), "SKIPPED: mounting a tmpfs needs root");
-        }
-        mounted.then_some(SmallDisk(place))
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg("-l").arg(self.0.path()).status();
-    }
-}
-
 #[test]
 fn a_full_disk_is_a_clear_error_and_freed_it_goes_on() {
-    let Some(disk) = SmallDisk::mount("size=1m") else {
+    let Some(disk) = SmallDisk::mount("cache::crash: a full disk", "size=1m") else {
         return;
     };
-    let root = disk.0.path().join("cache");
+    let root = disk.path().join("cache");
     let cache = Cache::open(&root).unwrap();
     let mut outcomes = BTreeSet::new();
     let filler = root.join("tmp/filler");
@@ -189,25 +169,20 @@ fn a_full_disk_is_a_clear_error_and_freed_it_goes_on() {
 
 #[test]
 fn a_read_only_place_is_refused_in_one_line_and_can_be_read() {
-    let Some(disk) = SmallDisk::mount("size=1m") else {
+    let Some(disk) = SmallDisk::mount("cache::crash: a read-only place", "size=1m") else {
         return;
     };
-    let root = disk.0.path().join("cache");
+    let root = disk.path().join("cache");
     let cache = Cache::open(&root).unwrap();
     let record = record(&cache, 1, "one");
     cache.commit(&record).unwrap();
     drop(cache);
-    let remounted = Command::new("mount")
-        .args(["-o", "remount,ro"])
-        .arg(disk.0.path())
-        .status()
-        .unwrap();
-    assert!(remounted.success());
+    disk.remount("ro");
     let refused = Cache::open(&root).unwrap_err().to_string();
     assert!(refused.contains("cannot be written"), "{refused}");
     assert!(refused.contains("Read-only file system"), "{refused}");
     assert!(!refused.contains('\n'), "{refused}");
-    let fresh = Cache::open(&disk.0.path().join("new"))
+    let fresh = Cache::open(&disk.path().join("new"))
         .unwrap_err()
         .to_string();
     assert!(fresh.contains("Read-only file system"), "{fresh}");

@@ -72,6 +72,14 @@ impl Cache {
         Ok(None)
     }
 
+    /// The mark that [`Cache::snapshot`] would find if every file is still as it
+    /// was written: reads the manifest alone, so it may promise what turns out broken.
+    pub fn snapshot_mark(&self, family: &Digest) -> Result<Option<u64>> {
+        let found = self.snapshots_of(family)?.into_iter();
+        let filed = found.filter(|(mark, place)| manifest(place, family, *mark).is_ok());
+        Ok(filed.map(|(mark, _)| mark).max())
+    }
+
     /// Stores a copy of the files below `folder` as the snapshot of a family,
     /// in the place of the one before.
     pub fn put_snapshot(&self, family: &Digest, mark: u64, folder: &Path) -> Result<()> {
@@ -127,7 +135,8 @@ impl Cache {
     }
 }
 
-fn check(place: &Path, family: &Digest, mark: u64) -> Result<()> {
+/// The manifest of the snapshot at `place`, which says what it is filed as.
+fn manifest(place: &Path, family: &Digest, mark: u64) -> Result<Manifest> {
     let path = place.join(MANIFEST);
     let bytes = fs::read(&path).map_err(|error| fault("read", &path, 0, error))?;
     let manifest: Manifest = sealed::unseal(&bytes)?;
@@ -135,6 +144,11 @@ fn check(place: &Path, family: &Digest, mark: u64) -> Result<()> {
         manifest.family == *family && manifest.mark == mark,
         "it is filed wrongly"
     );
+    Ok(manifest)
+}
+
+fn check(place: &Path, family: &Digest, mark: u64) -> Result<()> {
+    let manifest = manifest(place, family, mark)?;
     let data = place.join(DATA);
     let files = walk::files(&data, Links::Refuse)?
         .par_iter()
@@ -200,6 +214,7 @@ mod tests {
             cache.put_snapshot(&family, mark, &folder).unwrap();
             let found = cache.snapshot(&family).unwrap().unwrap();
             assert_eq!(found.mark, mark);
+            assert_eq!(cache.snapshot_mark(&family).unwrap(), Some(mark));
             assert_eq!(
                 fs::read_to_string(found.dir.join("weights")).unwrap(),
                 mark.to_string()
@@ -211,6 +226,7 @@ mod tests {
         cache.drop_snapshot(&family).unwrap();
         cache.drop_snapshot(&family).unwrap();
         assert_eq!(cache.snapshot(&family).unwrap(), None);
+        assert_eq!(cache.snapshot_mark(&family).unwrap(), None);
     }
 
     #[test]
@@ -231,6 +247,10 @@ mod tests {
                 .unwrap();
             let found = cache.snapshot(&family).unwrap().unwrap();
             damage(found.dir.parent().unwrap());
+            // The mark is believed as long as the manifest stands.
+            let filed = (i < 4).then_some(30);
+            assert_eq!(cache.snapshot_mark(&family).unwrap(), filed, "damage {i}");
+            assert!(cache.take_notices().is_empty(), "damage {i}");
             assert_eq!(cache.snapshot(&family).unwrap(), None, "damage {i}");
             assert_eq!(cache.take_notices().len(), 1, "damage {i}");
         }
@@ -240,6 +260,7 @@ mod tests {
             .unwrap();
         let home = cache.snapshot_home(&family);
         fs::create_dir(home.join("20.x")).unwrap();
+        assert_eq!(cache.snapshot_mark(&family).unwrap(), Some(10));
         assert_eq!(cache.snapshot(&family).unwrap().unwrap().mark, 10);
     }
 }

@@ -10,7 +10,8 @@ use anyhow::{Context as _, Result};
 use crate::{
     artifact::{Artifact, ArtifactType, Body as Content, Coords, Document},
     cache::Cache,
-    cli::results::{Published, write_beside},
+    cli::results::Published,
+    disk::write_beside,
     engine::{Done, Outcome},
     pipeline::{InstanceId, Pipeline, StageMeaning},
     progress::{duration, plural},

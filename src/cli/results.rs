@@ -5,7 +5,7 @@
 //! changes nothing reads no content.
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fs, io,
+    fs,
     os::unix::fs::MetadataExt,
     path::{Component, Path, PathBuf},
 };
@@ -17,6 +17,7 @@ use crate::{
     artifact::{ArtifactType, Coords, table::without_axis_columns},
     cache::{Cache, Content, Form},
     digest::Digest,
+    disk::write_beside,
     engine::Outcome,
     pipeline::{InstanceId, Pipeline},
 };
@@ -261,19 +262,4 @@ fn remove_empty_parents(path: &Path, root: &Path) {
             return;
         }
     }
-}
-
-/// Writes a neighbour and renames it, so that nobody sees half a file.
-pub(super) fn write_beside(path: &Path, bytes: &[u8]) -> Result<()> {
-    let write = || -> io::Result<()> {
-        let parent = path.parent().unwrap_or(Path::new("."));
-        fs::create_dir_all(parent)?;
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        // Short, since the name itself may be as long as names can be.
-        let short = Digest::of(name.as_bytes()).short();
-        let beside = parent.join(format!(".{short}.{}.new", std::process::id()));
-        fs::write(&beside, bytes)?;
-        fs::rename(&beside, path)
-    };
-    write().with_context(|| format!("write {}", path.display()))
 }

@@ -3,8 +3,8 @@
 use std::{
     env,
     fs::File,
-    io::{BufWriter, IsTerminal, Write, stderr, stdout},
-    path::{Path, PathBuf},
+    io::{BufWriter, IsTerminal, stderr, stdout},
+    path::PathBuf,
     thread,
 };
 
@@ -18,6 +18,7 @@ use crate::{
         machine, results, signals,
         workplace::Workplace,
     },
+    disk,
     engine::{
         Event, Options, Outcome, RunTotals, execute,
         executor::{Pool, PoolOptions},
@@ -158,18 +159,12 @@ impl<'a> Journal<'a> {
 
     fn begin(&self) -> anyhow::Result<BufWriter<File>> {
         let folder = self.cache.run_dir(self.id)?;
-        write(&folder.join("pipeline.toml"), self.text.as_bytes())?;
+        disk::write(&folder.join("pipeline.toml"), self.text)?;
         let path = folder.join("events.jsonl");
         Ok(BufWriter::new(
             File::create(&path).with_context(|| format!("create {}", path.display()))?,
         ))
     }
-}
-
-fn write(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
-    File::create(path)
-        .and_then(|mut file| file.write_all(bytes))
-        .with_context(|| format!("write {}", path.display()))
 }
 
 impl Reader for Journal<'_> {

@@ -119,8 +119,8 @@ pub fn plan(
         .into_iter()
         .filter_map(|((family, stage), wanted)| {
             let (first, last) = (wanted.first()?, wanted.last()?);
-            let resume = cache.and_then(|(cache, _)| cache.snapshot(&family).ok().flatten());
-            let from = resume.map_or(0, |snapshot| snapshot.mark);
+            let resume = cache.and_then(|(cache, _)| cache.snapshot_mark(&family).ok().flatten());
+            let from = resume.unwrap_or(0);
             Some(Pass {
                 stage,
                 instance: pipeline.label(last.0),

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fs, path::Path};
 use anyhow::{Context as _, Result};
 use candle_core::{DType, Device, Tensor, Var};
 
-use crate::seed::Seed;
+use crate::{disk, seed::Seed};
 
 use super::{Config, Files, Model, olmo2::shapes, weights};
 
@@ -51,10 +51,9 @@ impl Model {
     /// Writes `config.json` and `model.safetensors` (f32) as transformers loads
     /// them. The same weights give the same bytes.
     pub fn save(&self, folder: &Path) -> Result<()> {
-        fs::create_dir_all(folder).with_context(|| format!("create {}", folder.display()))?;
+        disk::make_folder(folder)?;
         let path = folder.join("config.json");
-        fs::write(&path, self.config().to_json())
-            .with_context(|| format!("write {}", path.display()))?;
+        disk::write(&path, self.config().to_json())?;
         weights::write(&folder.join("model.safetensors"), self.parameters())
     }
 

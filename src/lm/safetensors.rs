@@ -13,7 +13,7 @@ use half::{bf16, f16};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::digest::canonical;
+use crate::{digest::canonical, disk};
 
 /// The format's own limit on the header, in bytes.
 const MAX_HEADER: u64 = 100_000_000;
@@ -225,19 +225,16 @@ pub(super) fn write_f32(
     }
     let mut header = canonical(&Value::Object(header)).into_bytes();
     header.resize(header.len().next_multiple_of(8), b' ');
-    let file = File::create(path).with_context(|| format!("create {}", path.display()))?;
-    let mut file = BufWriter::new(file);
-    let mut put = |bytes: &[u8]| {
-        let written = file.write_all(bytes);
-        written.with_context(|| format!("write {}", path.display()))
-    };
+    let size = PREFIX + (header.len() + offset) as u64;
+    let failed = |error| disk::fault("write", path, size, error);
+    let mut file = BufWriter::new(File::create(path).map_err(failed)?);
+    let mut put = |bytes: &[u8]| file.write_all(bytes).map_err(failed);
     put(&(header.len() as u64).to_le_bytes())?;
     put(&header)?;
     for tensor in tensors.values() {
         put(&bytes_of(tensor)?)?;
     }
-    file.flush()
-        .with_context(|| format!("write {}", path.display()))
+    file.flush().map_err(failed)
 }
 
 fn bytes_of(tensor: &Tensor) -> Result<Vec<u8>> {

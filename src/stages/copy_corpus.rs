@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     artifact::{ArtifactType, Corpus, Labels},
+    disk,
     lm::word_tokenizer,
     seed::Seed,
     stage::{Context, Inputs, OutputPort, Outputs, Ports, Produced, Refusal, Stage},
@@ -78,7 +79,7 @@ impl Stage for CopyCorpus {
         let tokenizer = word_tokenizer(&language::vocabulary(&labels))?;
         let tokenizer = String::from_utf8(tokenizer).context("the tokenizer's JSON")?;
         let folder = context.scratch().join("corpus");
-        std::fs::create_dir_all(&folder).with_context(|| format!("create {}", folder.display()))?;
+        disk::make_folder(&folder)?;
         Corpus::write(&folder, &documents, &tokenizer, Some(&labels))?;
         Ok(Outputs::new().with("corpus", Produced::Tree(folder)))
     }

@@ -113,7 +113,7 @@ struct Fit {
 
 impl Fit {
     fn of(score: WideScore, target: Target, rows: &[&ImpactRow]) -> Fit {
-        let x: Vec<f64> = rows.iter().map(|row| score.of_impact(row)).collect();
+        let x: Vec<f64> = rows.iter().map(|row| score.of(&row.measures)).collect();
         let y = target.of(rows);
         Fit {
             score,
@@ -160,7 +160,7 @@ impl Fit {
                 score: self.score.name().to_owned(),
                 target: self.target.name(),
                 score_value,
-                r_before: row.r_before,
+                r_before: row.measures.r_before,
                 predicted,
                 measured,
                 residual: predicted.map(|predicted| measured - predicted),
@@ -190,7 +190,7 @@ mod tests {
         let mut rows = impact_rows(5, &[1e-4, 3e-4], &[10, 20], 3);
         for row in &mut rows {
             let slope = if row.learning_rate < 2e-4 { 2.0 } else { -3.0 };
-            row.gain_mean = slope * row.score_headline + 0.125;
+            row.gain_mean = slope * row.measures.score_headline + 0.125;
         }
         let made = bench(&rows).run(&kind()).unwrap();
         let lines: Vec<Line> = made.rows("affine", &AFFINE);
@@ -221,7 +221,7 @@ mod tests {
     fn a_constant_score_has_no_line_and_says_so_by_missing_values() {
         let mut rows = impact_rows(4, &[1e-4], &[10], 2);
         for row in &mut rows {
-            row.sigma = 0.5;
+            row.measures.sigma = 0.5;
         }
         let sigma: FitAffine = serde_json::from_str(r#"{"score": "sigma"}"#).unwrap();
         let made = bench(&rows).run(&sigma).unwrap();

@@ -22,6 +22,7 @@ use crate::{
     seed::Seed,
     stage::{Context, InputPort, Inputs, OutputPort, Outputs, Ports, Produced, Refusal, Stage},
     stages::{ranges, task::label_task},
+    stats::mean_of,
 };
 
 use history::History;
@@ -241,7 +242,7 @@ impl Run {
         while self.trainer.updates() < mark {
             context.go_on()?;
             let update = self.trainer.update()?;
-            let note = format!("reward {:.3}", history::mean(&update.rewards));
+            let note = format!("reward {:.3}", mean_of(&update.rewards));
             self.history.updates.push(update);
             context.progress(self.trainer.updates(), last, &note);
         }

@@ -1,7 +1,8 @@
-//! Runs a kind as the engine would, in a temporary folder, for tests.
+//! Runs a kind as the engine would, in a temporary folder, for tests: the only
+//! place of theirs with a context and a sink. Makes up no inputs.
 use std::{
-    cell::RefCell,
-    collections::BTreeMap,
+    cell::{Cell, RefCell},
+    collections::{BTreeMap, BTreeSet},
     fs,
     path::{Path, PathBuf},
 };
@@ -22,13 +23,22 @@ pub(super) struct Ran {
     by_mark: BTreeMap<u64, BTreeMap<String, Artifact>>,
     /// Resume state by the mark that it belongs to.
     pub(super) snapshot: Option<(u64, PathBuf)>,
+    /// The lines that the kind logged.
+    pub(super) log: Vec<String>,
+    /// How far the kind said to have come.
+    pub(super) done: u64,
 }
 
 impl Ran {
     /// An output of the run's last mark.
     pub(super) fn artifact(&self, port: &str) -> &Artifact {
+        &self.last()[port]
+    }
+
+    /// The outputs of the run's last mark, by port.
+    pub(super) fn last(&self) -> &BTreeMap<String, Artifact> {
         let (_, outputs) = self.by_mark.last_key_value().expect("a run has outputs");
-        &outputs[port]
+        outputs
     }
 
     /// An output as it was handed over at a mark.
@@ -53,6 +63,8 @@ pub(super) struct Setting {
     pub(super) marks: Vec<u64>,
     pub(super) resume: Option<Resume>,
     pub(super) externals: BTreeMap<String, PathBuf>,
+    /// Ask the kind to stop once it has come this far.
+    pub(super) stop_at: Option<u64>,
 }
 
 /// Runs a kind with artifacts on its input ports.
@@ -66,18 +78,37 @@ pub(super) fn run_in<S: Stage>(
     inputs: &[(&str, &Artifact)],
     setting: Setting,
 ) -> Result<Ran> {
+    let mut delivered = Inputs::default();
+    for (port, artifact) in inputs {
+        let artifacts = delivered.0.entry((*port).to_owned()).or_default();
+        artifacts.push((*artifact).clone());
+    }
+    run_delivered(stage, &delivered, setting)
+}
+
+/// The same with inputs as the engine delivers them.
+pub(super) fn run_delivered<S: Stage>(stage: &S, inputs: &Inputs, setting: Setting) -> Result<Ran> {
+    let (ran, outcome) = attempt(stage, inputs, setting, &Held::default())?;
+    outcome.map(|()| ran)
+}
+
+/// The same in a worker that holds a model; also what a run that failed left behind.
+pub(super) fn attempt<S: Stage>(
+    stage: &S,
+    inputs: &Inputs,
+    setting: Setting,
+    held: &Held,
+) -> Result<(Ran, Result<()>)> {
     let folder = tempfile::tempdir()?;
     let scratch = folder.path().join("scratch");
     fs::create_dir(&scratch)?;
-    let mut ports: BTreeMap<String, Vec<Artifact>> = BTreeMap::new();
-    for (port, artifact) in inputs {
-        let artifacts = ports.entry((*port).to_owned()).or_default();
-        artifacts.push((*artifact).clone());
-    }
     let keep = Keep {
         folder: folder.path().to_owned(),
         by_mark: RefCell::default(),
         snapshot: RefCell::default(),
+        log: RefCell::default(),
+        done: Cell::default(),
+        stop_at: setting.stop_at,
     };
     let last = setting.marks.last().copied().unwrap_or(0);
     let context = Context {
@@ -87,18 +118,22 @@ pub(super) fn run_in<S: Stage>(
         externals: setting.externals,
         foreign: Foreign::default(),
         sink: &keep,
-        held: &Held::default(),
+        held,
     };
-    let outputs = stage.run(&Inputs(ports), &context)?;
-    keep.reached(last, outputs)?;
-    let Keep {
-        by_mark, snapshot, ..
-    } = keep;
-    Ok(Ran {
+    let outcome = stage.run(inputs, &context).and_then(|outputs| {
+        let made: BTreeSet<&str> = outputs.0.keys().map(String::as_str).collect();
+        let declared: BTreeSet<&str> = S::PORTS.outputs.iter().map(|port| port.name).collect();
+        assert_eq!(made, declared);
+        keep.reached(last, outputs)
+    });
+    let ran = Ran {
         _folder: folder,
-        by_mark: by_mark.into_inner(),
-        snapshot: snapshot.into_inner(),
-    })
+        by_mark: keep.by_mark.into_inner(),
+        snapshot: keep.snapshot.into_inner(),
+        log: keep.log.into_inner(),
+        done: keep.done.get(),
+    };
+    Ok((ran, outcome))
 }
 
 /// The parameter that a kind refuses and what it says.
@@ -139,12 +174,19 @@ struct Keep {
     folder: PathBuf,
     by_mark: RefCell<BTreeMap<u64, BTreeMap<String, Artifact>>>,
     snapshot: RefCell<Option<(u64, PathBuf)>>,
+    log: RefCell<Vec<String>>,
+    done: Cell<u64>,
+    stop_at: Option<u64>,
 }
 
 impl Sink for Keep {
-    fn progress(&self, _done: u64, _total: u64, _note: &str) {}
+    fn progress(&self, done: u64, _total: u64, _note: &str) {
+        self.done.set(done);
+    }
 
-    fn log(&self, _line: &str) {}
+    fn log(&self, line: &str) {
+        self.log.borrow_mut().push(line.to_owned());
+    }
 
     fn reached(&self, mark: u64, outputs: Outputs) -> Result<()> {
         let mut artifacts = BTreeMap::new();
@@ -176,6 +218,6 @@ impl Sink for Keep {
     }
 
     fn stopping(&self) -> bool {
-        false
+        self.stop_at == Some(self.done.get())
     }
 }

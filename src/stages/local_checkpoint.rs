@@ -2,10 +2,7 @@
 //!
 //! The folder is loaded once, so that a fault shows here and not hours later.
 //! Its files are copied: what the cache holds must not change with the folder.
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use candle_core::{DType, Device};
@@ -15,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     artifact::{ArtifactType, Checkpoint, Position},
     digest::Digest,
+    disk,
     lm::{self, Files, Model, Tokenizer},
     stage::{Context, External, Inputs, OutputPort, Outputs, Ports, Produced, Stage},
 };
@@ -91,11 +89,10 @@ impl LocalCheckpoint {
         wanted.extend(checkpoint.weights()?);
         let companions = COMPANIONS.iter().filter_map(|name| files.0.get(*name));
         wanted.extend(companions.map(PathBuf::as_path));
-        fs::create_dir_all(folder).with_context(|| format!("create {}", folder.display()))?;
+        disk::make_folder(folder)?;
         for path in wanted {
             let name = path.file_name().context("a file without a name")?;
-            fs::copy(path, folder.join(name))
-                .with_context(|| format!("copy {}", path.display()))?;
+            disk::copy(path, &folder.join(name))?;
         }
         Position {
             step: self.step,
@@ -107,6 +104,8 @@ impl LocalCheckpoint {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use crate::stages::harness::{Ran, Setting, run_in};
 
     use super::*;

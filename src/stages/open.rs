@@ -9,7 +9,7 @@ use crate::{
     stages::harness::{file, tree},
 };
 
-/// A checkpoint at step 7 and its prompts, all of split eval.
+/// A checkpoint at step 7 and its prompts.
 pub(super) struct Open {
     _folder: TempDir,
     pub(super) checkpoint: Artifact,
@@ -18,7 +18,13 @@ pub(super) struct Open {
     pub(super) gold: Value,
 }
 
+/// With all prompts of split eval.
 pub(super) fn open() -> Open {
+    open_split(|_| Split::Eval)
+}
+
+/// With the split that `split_of` says of each prompt's id.
+pub(super) fn open_split(split_of: impl Fn(i64) -> Split) -> Open {
     let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/open");
     let folder = tempfile::tempdir().unwrap();
     let model = folder.path().join("model");
@@ -40,7 +46,7 @@ pub(super) fn open() -> Open {
             prompt,
             text: text("text"),
             label: text("label_text"),
-            split: Split::Eval,
+            split: split_of(prompt),
             template: "fixture".to_owned(),
         }
     });

@@ -33,7 +33,8 @@ pub(super) fn not_negative(param: &'static str, value: f64) -> Result<(), Refusa
     allowed(param, fits, value, "finite and at least 0")
 }
 
-fn allowed(
+/// What `fits` says, refused with `range` in words.
+pub(super) fn allowed(
     param: &'static str,
     fits: bool,
     value: impl std::fmt::Display,

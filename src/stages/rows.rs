@@ -62,11 +62,10 @@ pub(crate) struct ScoreRow {
     pub(crate) value: f64,
 }
 
-/// A row of `scores-wide`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct WideRow {
-    pub(crate) step: i64,
-    pub(crate) tokens: Option<i64>,
+/// What is measured of a checkpoint with the default readings: columns that
+/// `scores-wide` and `impact` share.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Measures {
     pub(crate) sigma: f64,
     pub(crate) ip: f64,
     pub(crate) lambda_ps: f64,
@@ -81,6 +80,15 @@ pub(crate) struct WideRow {
     pub(crate) entropy: f64,
     pub(crate) zero_var_share: f64,
     pub(crate) label_mass: f64,
+}
+
+/// A row of `scores-wide`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct WideRow {
+    pub(crate) step: i64,
+    pub(crate) tokens: Option<i64>,
+    #[serde(flatten)]
+    pub(crate) measures: Measures,
 }
 
 /// A row of `rewards`.
@@ -102,24 +110,13 @@ pub(crate) struct ImpactRow {
     pub(crate) tokens: Option<i64>,
     pub(crate) learning_rate: f64,
     pub(crate) n_rl_seeds: i64,
-    pub(crate) r_before: f64,
     pub(crate) r_after_mean: f64,
     pub(crate) gain_mean: f64,
     pub(crate) gain_sd_budget: f64,
     pub(crate) gain_sd_seed: Option<f64>,
-    pub(crate) sigma: f64,
-    pub(crate) ip: f64,
-    pub(crate) lambda_ps: f64,
-    pub(crate) lambda_cond: f64,
-    pub(crate) headroom: f64,
-    pub(crate) score_headline: f64,
-    pub(crate) score_literal: f64,
-    pub(crate) score_literal_eq28: f64,
-    pub(crate) p1mp: f64,
-    pub(crate) p1mp_of_mean: f64,
-    pub(crate) entropy: f64,
-    pub(crate) zero_var_share: f64,
-    pub(crate) label_mass: f64,
+    /// As in `scores-wide`, but `r_before` is the runs' own, mean over RL seeds.
+    #[serde(flatten)]
+    pub(crate) measures: Measures,
     /// `r_after_k{K}` and `gain_k{K}`.
     #[serde(flatten)]
     pub(crate) by_budget: BTreeMap<String, f64>,
@@ -288,35 +285,19 @@ impl WideScore {
         }
     }
 
-    pub(crate) fn of_wide(self, row: &WideRow) -> f64 {
+    pub(crate) fn of(self, measures: &Measures) -> f64 {
         match self {
-            WideScore::Headline => row.score_headline,
-            WideScore::Literal => row.score_literal,
-            WideScore::LiteralEq28 => row.score_literal_eq28,
-            WideScore::Sigma => row.sigma,
-            WideScore::Ip => row.ip,
-            WideScore::Headroom => row.headroom,
-            WideScore::RBefore => row.r_before,
-            WideScore::P1mp => row.p1mp,
-            WideScore::P1mpOfMean => row.p1mp_of_mean,
-            WideScore::Entropy => row.entropy,
-            WideScore::ZeroVarShare => row.zero_var_share,
-        }
-    }
-
-    pub(crate) fn of_impact(self, row: &ImpactRow) -> f64 {
-        match self {
-            WideScore::Headline => row.score_headline,
-            WideScore::Literal => row.score_literal,
-            WideScore::LiteralEq28 => row.score_literal_eq28,
-            WideScore::Sigma => row.sigma,
-            WideScore::Ip => row.ip,
-            WideScore::Headroom => row.headroom,
-            WideScore::RBefore => row.r_before,
-            WideScore::P1mp => row.p1mp,
-            WideScore::P1mpOfMean => row.p1mp_of_mean,
-            WideScore::Entropy => row.entropy,
-            WideScore::ZeroVarShare => row.zero_var_share,
+            WideScore::Headline => measures.score_headline,
+            WideScore::Literal => measures.score_literal,
+            WideScore::LiteralEq28 => measures.score_literal_eq28,
+            WideScore::Sigma => measures.sigma,
+            WideScore::Ip => measures.ip,
+            WideScore::Headroom => measures.headroom,
+            WideScore::RBefore => measures.r_before,
+            WideScore::P1mp => measures.p1mp,
+            WideScore::P1mpOfMean => measures.p1mp_of_mean,
+            WideScore::Entropy => measures.entropy,
+            WideScore::ZeroVarShare => measures.zero_var_share,
         }
     }
 }

@@ -1,10 +1,6 @@
-//! Runs a kind without an engine: artifacts in temporary files, words kept.
-use std::{
-    cell::RefCell,
-    collections::BTreeMap,
-    fs,
-    path::{Path, PathBuf},
-};
+//! Inputs of the kinds that read tables, for tests: a bench of input files, and
+//! a made-up ladder with its RL runs. The harness does the running.
+use std::{collections::BTreeMap, fs, path::PathBuf};
 
 use anyhow::Result;
 use serde::{Serialize, de::DeserializeOwned};
@@ -12,42 +8,17 @@ use tempfile::TempDir;
 
 use crate::{
     artifact::{
-        Artifact, Body,
         schema::{IMPACT, REWARDS, SCORES_WIDE, Schema},
         table,
     },
-    digest::Digest,
     seed::Seed,
-    stage::{Context, Foreign, Held, Inputs, Outputs, Produced, Sink, Stage},
+    stage::{Inputs, Stage},
     stages::{
         Impact,
-        rows::{ImpactRow, RewardRow, ScoreRow, WideRow, WideScore},
+        harness::{Setting, file, run_delivered},
+        rows::{ImpactRow, Measures, RewardRow, ScoreRow, WideRow, WideScore},
     },
 };
-
-/// Keeps what is logged.
-#[derive(Default)]
-struct Quiet(RefCell<Vec<String>>);
-
-impl Sink for Quiet {
-    fn progress(&self, _done: u64, _total: u64, _note: &str) {}
-
-    fn log(&self, line: &str) {
-        self.0.borrow_mut().push(line.to_owned());
-    }
-
-    fn reached(&self, _mark: u64, _outputs: Outputs) -> Result<()> {
-        Ok(())
-    }
-
-    fn snapshot(&self, _mark: u64, _folder: &Path) -> Result<()> {
-        Ok(())
-    }
-
-    fn stopping(&self) -> bool {
-        false
-    }
-}
 
 /// A place for inputs and what a kind made of them.
 pub(crate) struct Bench {
@@ -83,11 +54,7 @@ impl Bench {
         let place = self.inputs.0.entry(port.to_owned()).or_default();
         let path = self.folder.path().join(format!("{port}-{}", place.len()));
         fs::write(&path, bytes).unwrap();
-        place.push(Artifact {
-            coords: [].into(),
-            digest: Digest::of(bytes),
-            body: Body::File(path),
-        });
+        place.push(file(&path).unwrap());
         self
     }
 
@@ -100,33 +67,18 @@ impl Bench {
     }
 
     pub(crate) fn run<S: Stage>(&self, stage: &S) -> Result<Made> {
-        let sink = Quiet::default();
-        let held = Held::default();
-        let context = Context {
-            scratch: self.folder.path().join("scratch"),
-            marks: Vec::new(),
-            resume: None,
+        let setting = Setting {
             externals: self.externals.clone(),
-            foreign: Foreign::default(),
-            sink: &sink,
-            held: &held,
+            ..Setting::default()
         };
-        let outputs = stage.run(&self.inputs, &context)?;
-        let bytes = outputs
-            .0
-            .into_iter()
-            .map(|(port, produced)| match produced {
-                Produced::Bytes(bytes) => (port, bytes),
-                other => panic!("{port} is {other:?}"),
-            });
-        let bytes: BTreeMap<String, Vec<u8>> = bytes.collect();
-        let ports: Vec<&str> = bytes.keys().map(String::as_str).collect();
-        let mut declared: Vec<&str> = S::PORTS.outputs.iter().map(|port| port.name).collect();
-        declared.sort_unstable();
-        assert_eq!(ports, declared);
+        let ran = run_delivered(stage, &self.inputs, setting)?;
+        let mut bytes = BTreeMap::new();
+        for (port, artifact) in ran.last() {
+            bytes.insert(port.clone(), fs::read(artifact.file()?)?);
+        }
         Ok(Made {
             bytes,
-            log: sink.0.take(),
+            log: ran.log,
         })
     }
 
@@ -153,20 +105,22 @@ pub(crate) fn wide_row(step: i64) -> WideRow {
     WideRow {
         step,
         tokens: Some(step * 64),
-        sigma,
-        ip,
-        lambda_ps,
-        lambda_cond: sigma * 0.5,
-        headroom,
-        score_headline: ip * headroom,
-        score_literal: (sigma - lambda_ps) * headroom / 4.0,
-        score_literal_eq28: (sigma - lambda_ps) * headroom,
-        r_before: p,
-        p1mp: p * (1.0 - p) * 0.75,
-        p1mp_of_mean: p * (1.0 - p),
-        entropy: 3.0 - 2.5 * p,
-        zero_var_share: p.powi(8) + (1.0 - p).powi(8),
-        label_mass: 0.5 + p / 2.0,
+        measures: Measures {
+            sigma,
+            ip,
+            lambda_ps,
+            lambda_cond: sigma * 0.5,
+            headroom,
+            score_headline: ip * headroom,
+            score_literal: (sigma - lambda_ps) * headroom / 4.0,
+            score_literal_eq28: (sigma - lambda_ps) * headroom,
+            r_before: p,
+            p1mp: p * (1.0 - p) * 0.75,
+            p1mp_of_mean: p * (1.0 - p),
+            entropy: 3.0 - 2.5 * p,
+            zero_var_share: p.powi(8) + (1.0 - p).powi(8),
+            label_mass: 0.5 + p / 2.0,
+        },
     }
 }
 
@@ -188,14 +142,15 @@ pub(crate) fn ladder(
             let at = [wide.step as u64, rl_seed as u64];
             let noise = 0.005 * Seed(3).stream("testing.ladder", &at).normal();
             for &updates in budgets {
-                let gain = (4.0 * wide.score_headline + noise) * (updates as f64 / 10.0).sqrt();
+                let gain = 4.0 * wide.measures.score_headline + noise;
+                let gain = gain * (updates as f64 / 10.0).sqrt();
                 rewards.push(RewardRow {
                     step: wide.step,
                     learning_rate,
                     rl_seed,
                     updates,
-                    r_before: wide.r_before,
-                    r_after: wide.r_before + gain,
+                    r_before: wide.measures.r_before,
+                    r_after: wide.measures.r_before + gain,
                     gain,
                 });
             }
@@ -255,7 +210,7 @@ pub(crate) fn long_rows(scores: &[WideRow]) -> Vec<ScoreRow> {
         vocab: "full".to_owned(),
         headroom: "none".to_owned(),
         alpha: None,
-        value: score.of_wide(wide),
+        value: score.of(&wide.measures),
     };
     scores
         .iter()

@@ -47,6 +47,7 @@ pub use permutation::{
 pub use ranks::ranks;
 pub use row_ranks::RowRanks;
 pub use rows::{BootstrapRows, PermutationRows, RowsError};
+pub(crate) use sample::mean_of;
 pub use spearman::{Spearman, spearman};
 pub use summary::{Summary, summary};
 pub use zscore::{zscore, zscore_sample};

@@ -1,5 +1,6 @@
-//! Kinds with the ports of the real ones and no work in them, for tests of
-//! what a pipeline's text means.
+//! Declarations without work, for tests of what a pipeline's text means: ports,
+//! parameters and roles like those of the real kinds, held still while those
+//! change, and a pipeline of them. Never run; what runs is in `toy`.
 use anyhow::{Result, bail};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -34,8 +35,12 @@ const fn output(name: &'static str, artifact: ArtifactType) -> OutputPort {
     OutputPort::new(name, artifact, "")
 }
 
+/// What a declaration without work has in common with all others.
 macro_rules! no_work {
     () => {
+        const VERSION: u32 = 1;
+        const ABOUT: &'static str = "";
+
         fn run(&self, _: &Inputs, _: &Context<'_>) -> Result<Outputs> {
             bail!("a sketch does no work")
         }
@@ -53,8 +58,6 @@ pub(crate) struct CopyCorpus {
 
 impl Stage for CopyCorpus {
     const KIND: &'static str = "copy-corpus";
-    const VERSION: u32 = 1;
-    const ABOUT: &'static str = "";
     const PORTS: Ports = Ports {
         inputs: &[],
         outputs: &[output("corpus", ArtifactType::Corpus)],
@@ -68,8 +71,6 @@ pub(crate) struct CopyCorpora {}
 
 impl Stage for CopyCorpora {
     const KIND: &'static str = "copy-corpora";
-    const VERSION: u32 = 1;
-    const ABOUT: &'static str = "";
     const PORTS: Ports = Ports {
         inputs: &[],
         outputs: &[
@@ -86,8 +87,6 @@ pub(crate) struct Relay {}
 
 impl Stage for Relay {
     const KIND: &'static str = "relay";
-    const VERSION: u32 = 1;
-    const ABOUT: &'static str = "";
     const PORTS: Ports = Ports {
         inputs: &[input("corpus", ArtifactType::Corpus)],
         outputs: &[output("corpus", ArtifactType::Corpus)],
@@ -106,8 +105,6 @@ pub(crate) struct Pretrain {
 
 impl Stage for Pretrain {
     const KIND: &'static str = "pretrain";
-    const VERSION: u32 = 1;
-    const ABOUT: &'static str = "";
     const PORTS: Ports = Ports {
         inputs: &[input("corpus", ArtifactType::Corpus)],
         outputs: &[output("checkpoint", ArtifactType::Checkpoint)],
@@ -138,8 +135,6 @@ pub(crate) struct LabelCopy {
 
 impl Stage for LabelCopy {
     const KIND: &'static str = "label-copy";
-    const VERSION: u32 = 1;
-    const ABOUT: &'static str = "";
     const PORTS: Ports = Ports {
         inputs: &[input("corpus", ArtifactType::Corpus)],
         outputs: &[output("prompts", ArtifactType::Prompts)],
@@ -160,8 +155,6 @@ fn one() -> f64 {
 
 impl Stage for Headroom {
     const KIND: &'static str = "headroom";
-    const VERSION: u32 = 1;
-    const ABOUT: &'static str = "";
     const PORTS: Ports = Ports {
         inputs: &[
             input("checkpoint", ArtifactType::Checkpoint),
@@ -190,8 +183,6 @@ pub(crate) struct Scores {
 
 impl Stage for Scores {
     const KIND: &'static str = "scores";
-    const VERSION: u32 = 1;
-    const ABOUT: &'static str = "";
     const PORTS: Ports = Ports {
         inputs: &[InputPort::many("headroom", HEADROOM, "")],
         outputs: &[output("scores", SCORES)],
@@ -235,8 +226,6 @@ pub(crate) struct Grpo {
 
 impl Stage for Grpo {
     const KIND: &'static str = "grpo";
-    const VERSION: u32 = 1;
-    const ABOUT: &'static str = "";
     const PORTS: Ports = Ports {
         inputs: &[
             input("checkpoint", ArtifactType::Checkpoint),
@@ -273,8 +262,6 @@ pub(crate) struct Impact {
 
 impl Stage for Impact {
     const KIND: &'static str = "impact";
-    const VERSION: u32 = 1;
-    const ABOUT: &'static str = "";
     const PORTS: Ports = Ports {
         inputs: &[
             input("scores", SCORES),
@@ -314,8 +301,6 @@ pub(crate) struct Report {
 
 impl Stage for Report {
     const KIND: &'static str = "report";
-    const VERSION: u32 = 1;
-    const ABOUT: &'static str = "";
     const PORTS: Ports = Ports {
         inputs: &[
             InputPort::all("impact", ArtifactType::Table("impact"), ""),
@@ -327,63 +312,4 @@ impl Stage for Report {
 }
 
 /// The quickstart's form, smaller.
-pub(crate) const GOOD: &str = r#"# From which checkpoint should RL start?
-[pipeline]
-format = 1
-name = "sketch"
-
-[defaults]
-seed = 0
-
-[axes]
-step = { from = 25, to = 100, by = 25 }
-budget = [10, 20, 30]
-lr = [1e-4, 3e-4]
-rl_seed = [0, 1]
-
-[stages.corpus]
-kind = "copy-corpus"
-
-[stages.ladder]
-kind = "pretrain"
-over = ["step"]
-inputs = { corpus = "corpus" }
-steps = "{step}"
-decay_steps = 400
-
-[stages.prompts]
-kind = "label-copy"
-inputs = { corpus = "corpus" }
-
-[stages.headroom]
-kind = "headroom"
-over = ["step"]
-inputs = { checkpoint = "ladder", prompts = "prompts" }
-alpha = 1.0
-
-[stages.scores]
-kind = "scores"
-ladder = "step"
-inputs = { headroom = "headroom" }
-
-[stages.grpo]
-kind = "grpo"
-over = ["step", "lr", "rl_seed", "budget"]
-inputs = { checkpoint = "ladder", prompts = "prompts" }
-updates = "{budget}"
-learning_rate = "{lr}"
-seed = "{rl_seed}"
-resources = { cpu = 1 }
-
-[stages.impact]
-kind = "impact"
-over = ["lr"]
-ladder = "step"
-budgets = "budget"
-replicates = ["rl_seed"]
-inputs = { scores = "scores", rewards = "grpo" }
-
-[stages.report]
-kind = "report"
-inputs = { impact = "impact" }
-"#;
+pub(crate) const GOOD: &str = include_str!("sketch.toml");

@@ -1,5 +1,6 @@
 //! Toy kinds: pure functions on small texts, so that the engine is tested in
-//! milliseconds and without a model.
+//! milliseconds and without a model. They are run; what a text means is tested
+//! on the declarations in `sketch`.
 use std::{cell::Cell, fs};
 
 use anyhow::{Result, bail};

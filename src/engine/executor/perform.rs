@@ -246,7 +246,7 @@ impl Sink for Attempt<'_> {
             return Ok(());
         };
         // A pass to a smaller mark must not take back what a longer one reached.
-        let kept = self.cache.snapshot(family)?.map(|snapshot| snapshot.mark);
+        let kept = self.cache.snapshot_mark(family)?;
         if kept.is_none_or(|kept| kept < mark) {
             self.cache.put_snapshot(family, mark, folder)?;
         }

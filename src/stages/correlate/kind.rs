@@ -16,6 +16,7 @@ use crate::{
             ladder::{Ladder, Variables},
             readings, sensitivity, verdict,
         },
+        ranges,
         rows::{ImpactRow, ScoreRow, SeedRow, by_learning_rate},
     },
     stats::{BootstrapRows, PermutationRows},
@@ -109,22 +110,13 @@ impl Stage for Correlate {
     };
 
     fn check(&self) -> Result<(), Refusal> {
-        let range = |param, value: u32, least: u32| {
-            if (least..=MOST_ROWS).contains(&value) {
-                return Ok(());
-            }
-            let message = format!("`{param}` = {value} is out of range: {least} to {MOST_ROWS}");
-            Err(Refusal::new(param, message))
-        };
-        range("permutations", self.permutations, 99)?;
-        range("bootstraps", self.bootstraps, 100)?;
-        match self.primary_learning_rate {
-            Some(rate) if !(rate.is_finite() && rate > 0.0) => Err(Refusal::new(
-                "primary_learning_rate",
-                format!("`primary_learning_rate` = {rate} is out of range: greater than 0"),
-            )),
-            _ => Ok(()),
-        }
+        let most = MOST_ROWS.into();
+        ranges::whole("permutations", self.permutations.into(), 99, most)?;
+        ranges::whole("bootstraps", self.bootstraps.into(), 100, most)?;
+        let rate = self.primary_learning_rate;
+        rate.map_or(Ok(()), |rate| {
+            ranges::positive("primary_learning_rate", rate)
+        })
     }
 
     fn run(&self, inputs: &Inputs, context: &Context<'_>) -> Result<Outputs> {
@@ -205,7 +197,7 @@ mod tests {
         assert_eq!(kind("{}").check(), Ok(()));
         assert_eq!(
             kind(r#"{"permutations": 10}"#).check().unwrap_err().message,
-            "`permutations` = 10 is out of range: 99 to 1000000"
+            "`permutations` is 10; allowed: 99 to 1000000"
         );
         assert_eq!(
             kind(r#"{"bootstraps": 2000000}"#)
@@ -219,7 +211,7 @@ mod tests {
                 .check()
                 .unwrap_err()
                 .message,
-            "`primary_learning_rate` = -1 is out of range: greater than 0"
+            "`primary_learning_rate` is -1; allowed: finite and above 0"
         );
     }
 }

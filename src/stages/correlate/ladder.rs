@@ -7,8 +7,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use anyhow::{Context as _, Result, bail, ensure};
 
 use crate::{
+    diagnostic::nearest,
     stages::rows::{ImpactRow, ScoreRow, Target, budgets, step_difference},
-    stats::{BootstrapRows, RowRanks, ranks},
+    stats::{BootstrapRows, RowRanks, ranks, spearman},
 };
 
 /// A score or baseline over all checkpoints.
@@ -71,16 +72,12 @@ impl<'a> Variables<'a> {
         self.all.iter().find(|variable| variable.row.score == name)
     }
 
-    /// The variable of a name, else an error with the nearest one.
+    /// The variable of a name, else an error with the nearest one, if one is near.
     pub(super) fn named(&self, name: &str) -> Result<&Variable<'a>> {
         self.find(name).with_context(|| {
-            let likeness = |other: &&str| strsim::jaro_winkler(other, name);
             let names = self.all.iter().map(|variable| variable.row.score.as_str());
-            let nearest = names.max_by(|a, b| likeness(a).total_cmp(&likeness(b)));
-            format!(
-                "scores have no `{name}`; nearest is `{}`",
-                nearest.unwrap_or_default()
-            )
+            let near = nearest(name, names).map(|near| format!("; nearest is `{near}`"));
+            format!("scores have no `{name}`{}", near.unwrap_or_default())
         })
     }
 }
@@ -90,6 +87,13 @@ pub(super) struct TargetValues {
     pub(super) target: Target,
     pub(super) values: Vec<f64>,
     pub(super) ranks: RowRanks,
+}
+
+impl TargetValues {
+    /// Spearman's rho of a variable with the target; `None` where either is constant.
+    pub(super) fn rho(&self, values: &[f64]) -> Option<f64> {
+        spearman(values, &self.values).map(|found| found.rho)
+    }
 }
 
 /// One learning rate's gains beside the scores.
@@ -154,6 +158,9 @@ impl<'a> Ladder<'a> {
     }
 
     pub(super) fn r_before(&self) -> Vec<f64> {
-        self.impact.iter().map(|row| row.r_before).collect()
+        self.impact
+            .iter()
+            .map(|row| row.measures.r_before)
+            .collect()
     }
 }

@@ -1,5 +1,6 @@
 //! `correlate`: how well each score foretells what RL gained, against
 //! baselines, with intervals that say when nothing can be told.
+mod estimate;
 mod kind;
 mod ladder;
 mod readings;

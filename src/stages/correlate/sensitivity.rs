@@ -1,16 +1,14 @@
 //! The sensitivity table: every score and baseline against every target.
-use rayon::prelude::{IntoParallelRefIterator, ParallelIterator};
+use rayon::prelude::{IndexedParallelIterator, IntoParallelRefIterator, ParallelIterator};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     stages::correlate::{
+        estimate::{Difference, Tested},
         ladder::{Ladder, TargetValues, Variable},
         verdict::TO_BEAT,
     },
-    stats::{
-        Interval, MaxPermutationScore, PermutationRows, RowRanks, bootstrap_difference_ranked,
-        bootstrap_spearman_ranked, max_permutation, partial_spearman, spearman,
-    },
+    stats::{MaxPermutationScore, PermutationRows, RowRanks, max_permutation, partial_spearman},
 };
 
 /// A row of `sensitivity`.
@@ -28,12 +26,8 @@ pub(super) struct Row {
     pub(super) baseline: bool,
     pub(super) learning_rate: f64,
     pub(super) target: String,
-    pub(super) n: i64,
-    pub(super) rho: Option<f64>,
-    pub(super) boot_lo: Option<f64>,
-    pub(super) boot_hi: Option<f64>,
-    pub(super) boot_dropped: i64,
-    pub(super) perm_p: Option<f64>,
+    #[serde(flatten)]
+    pub(super) tested: Tested,
     pub(super) perm_p_max: Option<f64>,
     pub(super) partial_rho_r_before: Option<f64>,
     pub(super) delta_rho_p1mp: Option<f64>,
@@ -67,24 +61,20 @@ pub(super) fn rows(ladder: &Ladder<'_>, permutations: &PermutationRows) -> Vec<R
     let r_before = ladder.r_before();
     let estimates: Vec<Vec<Estimate>> = orders
         .par_iter()
-        .map(|order| {
+        .enumerate()
+        .map(|(place, order)| {
             let ranks = ladder.ranks(&order.values);
-            let estimate =
-                |target| Estimate::of(&order.values, &ranks, target, p1mp.as_ref(), &r_before);
-            ladder.targets.iter().map(estimate).collect()
+            let estimate = |(target, p_values): (&TargetValues, &Vec<_>)| {
+                let tested = p_values[place];
+                Estimate::of((order, &ranks), target, tested, p1mp.as_ref(), &r_before)
+            };
+            ladder.targets.iter().zip(&p_values).map(estimate).collect()
         })
         .collect();
     let mut rows = Vec::new();
     for variable in &variables.all {
-        for (at, target) in ladder.targets.iter().enumerate() {
-            let estimate = &estimates[variable.order][at];
-            rows.push(row(
-                ladder,
-                variable,
-                target,
-                estimate,
-                p_values[at][variable.order],
-            ));
+        for (target, estimate) in ladder.targets.iter().zip(&estimates[variable.order]) {
+            rows.push(row(ladder, variable, target, estimate));
         }
     }
     rows
@@ -92,35 +82,31 @@ pub(super) fn rows(ladder: &Ladder<'_>, permutations: &PermutationRows) -> Vec<R
 
 /// What one order of checkpoints says of one target.
 struct Estimate {
-    rho: Option<f64>,
-    interval: Interval,
+    tested: Tested,
+    perm_p_max: Option<f64>,
     partial: Option<f64>,
-    /// rho - rho of p1mp and its paired interval.
-    delta: Option<(f64, Interval)>,
+    /// From rho of p1mp.
+    difference: Option<Difference>,
 }
 
 impl Estimate {
     fn of(
-        values: &[f64],
-        ranks: &RowRanks,
+        (order, ranks): (&Variable<'_>, &RowRanks),
         target: &TargetValues,
+        permuted: Option<MaxPermutationScore>,
         p1mp: Option<&(&Variable<'_>, RowRanks)>,
         r_before: &[f64],
     ) -> Estimate {
-        let rho_of = |values: &[f64]| spearman(values, &target.values).map(|found| found.rho);
-        let rho = rho_of(values);
-        let delta = p1mp.and_then(|(variable, p1mp)| {
-            let difference = rho? - rho_of(&variable.values)?;
-            Some((
-                difference,
-                bootstrap_difference_ranked(ranks, p1mp, &target.ranks),
-            ))
+        let tested = Tested::of(&order.values, ranks, target, permuted);
+        let difference = p1mp.and_then(|(variable, p1mp)| {
+            let p1mp = (target.rho(&variable.values), p1mp);
+            Difference::of((tested.rho, ranks), p1mp, target).0
         });
         Estimate {
-            rho,
-            interval: bootstrap_spearman_ranked(ranks, &target.ranks),
-            partial: partial_spearman(values, &target.values, r_before),
-            delta,
+            tested,
+            perm_p_max: permuted.map(|permuted| permuted.p_max),
+            partial: partial_spearman(&order.values, &target.values, r_before),
+            difference,
         }
     }
 }
@@ -130,10 +116,9 @@ fn row(
     variable: &Variable<'_>,
     target: &TargetValues,
     estimate: &Estimate,
-    tested: Option<MaxPermutationScore>,
 ) -> Row {
     let what = variable.row;
-    let delta = estimate.delta.as_ref();
+    let difference = estimate.difference;
     Row {
         score: what.score.clone(),
         signal: what.signal.clone(),
@@ -147,16 +132,11 @@ fn row(
         baseline: TO_BEAT.contains(&what.score.as_str()),
         learning_rate: ladder.learning_rate,
         target: target.target.name(),
-        n: target.values.len() as i64,
-        rho: estimate.rho,
-        boot_lo: estimate.interval.lo,
-        boot_hi: estimate.interval.hi,
-        boot_dropped: estimate.interval.dropped as i64,
-        perm_p: tested.map(|tested| tested.single.p),
-        perm_p_max: tested.map(|tested| tested.p_max),
+        tested: estimate.tested.clone(),
+        perm_p_max: estimate.perm_p_max,
         partial_rho_r_before: estimate.partial,
-        delta_rho_p1mp: delta.map(|(difference, _)| *difference),
-        delta_lo: delta.and_then(|(_, interval)| interval.lo),
-        delta_hi: delta.and_then(|(_, interval)| interval.hi),
+        delta_rho_p1mp: difference.map(|found| found.delta),
+        delta_lo: difference.and_then(|found| found.lo),
+        delta_hi: difference.and_then(|found| found.hi),
     }
 }

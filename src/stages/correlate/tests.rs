@@ -53,15 +53,15 @@ fn every_score_meets_every_target() {
             .map(|l| l.value)
             .collect();
         assert_eq!(
-            row.rho,
+            row.tested.rho,
             spearman(&values, &gains).map(|found| found.rho),
             "{}",
             row.score
         );
-        assert_eq!(row.n, 8);
-        if row.rho.is_some() {
+        assert_eq!(row.tested.n, 8);
+        if row.tested.rho.is_some() {
             assert!(
-                row.perm_p_max >= row.perm_p && row.boot_lo <= row.boot_hi,
+                row.perm_p_max >= row.tested.perm_p && row.tested.boot_lo <= row.tested.boot_hi,
                 "{row:?}"
             );
         }
@@ -94,10 +94,10 @@ fn a_constant_score_is_missing_and_counted() {
     let rows: Vec<Row> = made.rows("sensitivity", &SENSITIVITY);
     let flat = rows.iter().find(|row| row.score == "literal").unwrap();
     assert_eq!(
-        (flat.rho, flat.boot_lo, flat.perm_p, flat.delta_lo),
-        (None, None, None, None)
+        (flat.tested.rho, flat.tested.boot_lo, flat.tested.perm_p),
+        (None, None, None)
     );
-    assert_eq!(flat.boot_dropped, 300);
+    assert_eq!((flat.delta_lo, flat.tested.boot_dropped), (None, 300));
     let verdicts: Vec<Verdict> = made.rows("verdict", &VERDICT);
     assert_eq!((verdicts.len(), verdicts[0].undefined_scores), (1, 1));
     // Without seeds there are no bars over seeds.
@@ -142,7 +142,7 @@ fn beats_only_where_the_interval_says_so() {
     let (good, comparisons) = run(&decided(true));
     assert!(good.beats && good.delta_lo.unwrap() > 0.0, "{good:?}");
     assert_eq!(
-        (good.rho, good.primary, good.perm_p),
+        (good.tested.rho, good.primary, good.tested.perm_p),
         (Some(1.0), Some(true), Some(1.0 / 200.0))
     );
     assert!(
@@ -191,6 +191,7 @@ fn figure_five_has_all_its_bars() {
             .iter()
             .find(|r| r.score == score && r.target == target)
             .unwrap()
+            .tested
             .rho
     };
     assert_eq!(

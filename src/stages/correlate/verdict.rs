@@ -6,12 +6,10 @@
 //! is chosen after the fact, which is to its favour too.
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    stages::correlate::{
-        ladder::{Ladder, Variable},
-        sensitivity::Row,
-    },
-    stats::{bootstrap_difference_ranked, spearman},
+use crate::stages::correlate::{
+    estimate::{Difference, Tested},
+    ladder::{Ladder, Variable},
+    sensitivity::Row,
 };
 
 /// What the primary score has to beat, where the scores have it.
@@ -46,12 +44,8 @@ pub(super) struct Verdict {
     pub(super) learning_rate: f64,
     pub(super) score: String,
     pub(super) target: String,
-    pub(super) n: i64,
-    pub(super) rho: Option<f64>,
-    pub(super) boot_lo: Option<f64>,
-    pub(super) boot_hi: Option<f64>,
-    pub(super) boot_dropped: i64,
-    pub(super) perm_p: Option<f64>,
+    #[serde(flatten)]
+    pub(super) tested: Tested,
     pub(super) best_baseline: Option<String>,
     pub(super) best_baseline_rho: Option<f64>,
     pub(super) delta: Option<f64>,
@@ -67,11 +61,10 @@ pub(super) struct Verdict {
 /// The primary score against each baseline.
 pub(super) fn comparisons(ladder: &Ladder<'_>, primary: &Variable<'_>) -> Vec<Comparison> {
     let target = ladder.gain_mean();
-    let rho_of = |values: &[f64]| spearman(values, &target.values).map(|found| found.rho);
-    let rho = rho_of(&primary.values);
+    let rho = target.rho(&primary.values);
     let score_ranks = ladder.ranks(&primary.values);
     let compare = |baseline: &Variable<'_>| {
-        let baseline_rho = rho_of(&baseline.values);
+        let baseline_rho = target.rho(&baseline.values);
         // The baseline with the sign that suits it.
         let sign = if baseline_rho.is_some_and(|rho| rho < 0.0) {
             -1.0
@@ -80,11 +73,8 @@ pub(super) fn comparisons(ladder: &Ladder<'_>, primary: &Variable<'_>) -> Vec<Co
         };
         let oriented: Vec<f64> = baseline.values.iter().map(|value| sign * value).collect();
         let ranks = ladder.ranks(&oriented);
-        let interval = bootstrap_difference_ranked(&score_ranks, &ranks, &target.ranks);
-        let delta = rho
-            .zip(baseline_rho)
-            .map(|(rho, baseline)| rho - baseline.abs());
-        let defined = |bound: Option<f64>| delta.and(bound);
+        let oriented = (baseline_rho.map(f64::abs), &ranks);
+        let (difference, dropped) = Difference::of((rho, &score_ranks), oriented, target);
         Comparison {
             learning_rate: ladder.learning_rate,
             score: primary.row.score.clone(),
@@ -92,10 +82,10 @@ pub(super) fn comparisons(ladder: &Ladder<'_>, primary: &Variable<'_>) -> Vec<Co
             target: target.target.name(),
             rho,
             baseline_rho,
-            delta,
-            delta_lo: defined(interval.lo),
-            delta_hi: defined(interval.hi),
-            dropped: interval.dropped as i64,
+            delta: difference.map(|found| found.delta),
+            delta_lo: difference.and_then(|found| found.lo),
+            delta_hi: difference.and_then(|found| found.hi),
+            dropped,
         }
     };
     TO_BEAT
@@ -127,12 +117,7 @@ pub(super) fn verdict(
         learning_rate: ladder.learning_rate,
         score: own.score.clone(),
         target: own.target.clone(),
-        n: own.n,
-        rho: own.rho,
-        boot_lo: own.boot_lo,
-        boot_hi: own.boot_hi,
-        boot_dropped: own.boot_dropped,
-        perm_p: own.perm_p,
+        tested: own.tested.clone(),
         best_baseline: best.map(|best| best.baseline.clone()),
         best_baseline_rho: best.and_then(|best| best.baseline_rho),
         delta: best.and_then(|best| best.delta),
@@ -141,7 +126,7 @@ pub(super) fn verdict(
         delta_dropped: best.map_or(0, |best| best.dropped),
         beats,
         primary: named,
-        undefined_scores: of_target().filter(|row| row.rho.is_none()).count() as i64,
+        undefined_scores: of_target().filter(|row| row.tested.rho.is_none()).count() as i64,
         note: note(own, best, beats),
     }
 }
@@ -160,7 +145,7 @@ fn best(comparisons: &[Comparison]) -> Option<&Comparison> {
 
 fn note(own: &Row, best: Option<&Comparison>, beats: bool) -> String {
     let name = &own.score;
-    let Some(rho) = own.rho else {
+    let Some(rho) = own.tested.rho else {
         return format!(
             "{name} has no rank correlation with {}: one is constant",
             own.target

@@ -6,8 +6,10 @@ use polars::prelude::{DataFrame, NamedFrom, Series};
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    disk,
     lm::Tokenizer,
     rl::{Step, Update},
+    stats::mean_of,
 };
 
 const FILE: &str = "history.json";
@@ -38,7 +40,7 @@ impl History {
     pub(super) fn save(&self, folder: &Path) -> Result<()> {
         let path = folder.join(FILE);
         let text = serde_json::to_vec(self).context("the history as JSON")?;
-        fs::write(&path, text).with_context(|| format!("write {}", path.display()))
+        disk::write(&path, text)
     }
 
     pub(super) fn load(folder: &Path) -> Result<History> {
@@ -52,7 +54,8 @@ impl History {
     pub(super) fn log(&self) -> Vec<LogRow> {
         let row = |update: &Update| {
             let steps = &update.steps;
-            let over = |field: fn(&Step) -> f64| mean(&steps.iter().map(field).collect::<Vec<_>>());
+            let over =
+                |field: fn(&Step) -> f64| mean_of(&steps.iter().map(field).collect::<Vec<_>>());
             let ratios = steps.iter().map(|step| (step.ratio_min, step.ratio_max));
             let (ratio_min, ratio_max) = ratios
                 .reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)))
@@ -60,7 +63,7 @@ impl History {
             LogRow {
                 update: update.update,
                 loss: over(|step| step.loss),
-                reward_mean: mean(&update.rewards),
+                reward_mean: mean_of(&update.rewards),
                 k3_mean: over(|step| step.k3_mean),
                 clip_fraction: over(|step| step.clip_fraction),
                 ratio_min,
@@ -109,9 +112,4 @@ impl History {
         ];
         Ok(DataFrame::new(height, columns)?)
     }
-}
-
-/// The mean of values that are there.
-pub(super) fn mean(values: &[f64]) -> f64 {
-    values.iter().sum::<f64>() / values.len() as f64
 }

@@ -1,123 +1,44 @@
 //! The kind on the fixture model: nested budgets, resuming, warm workers.
-use std::{
-    cell::RefCell,
-    collections::BTreeMap,
-    fs,
-    path::{Path, PathBuf},
-};
+use std::{collections::BTreeMap, fs};
 
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
 use super::*;
 use crate::{
     artifact::{
-        Artifact, Body, Position, Prompt, Split,
+        Split,
         table::{read_artifact, read_rows},
     },
-    digest::Digest,
-    stage::{Foreign, Held, Resume, Sink},
+    stage::Held,
+    stages::{
+        Headroom,
+        harness::{Ran, Setting, attempt},
+        open::{Open, open_split},
+    },
 };
 
 /// Bytes by (mark, port).
 type Tables = BTreeMap<(u64, String), Vec<u8>>;
 
-/// Keeps what a run hands over.
-struct Keep {
-    folder: TempDir,
-    tables: RefCell<Tables>,
-    snapshot: RefCell<Option<Resume>>,
-    /// Stop once this many updates are done.
-    stop_at: Option<u64>,
-    done: RefCell<u64>,
+/// The fixture: eight prompts to learn from, four to be judged on.
+struct Fixture {
+    _open: Open,
+    inputs: Inputs,
 }
 
-impl Keep {
-    fn new() -> Keep {
-        Keep {
-            folder: tempfile::tempdir().unwrap(),
-            tables: RefCell::default(),
-            snapshot: RefCell::default(),
-            stop_at: None,
-            done: RefCell::default(),
-        }
+fn fixture() -> Fixture {
+    let open = open_split(|prompt| match prompt % 3 {
+        2 => Split::Eval,
+        _ => Split::Train,
+    });
+    let inputs = Inputs(BTreeMap::from([
+        ("checkpoint".to_owned(), vec![open.checkpoint.clone()]),
+        ("prompts".to_owned(), vec![open.prompts.clone()]),
+    ]));
+    Fixture {
+        _open: open,
+        inputs,
     }
-}
-
-impl Sink for Keep {
-    fn progress(&self, done: u64, _: u64, _: &str) {
-        self.done.replace(done);
-    }
-
-    fn log(&self, _: &str) {}
-
-    fn reached(&self, mark: u64, outputs: Outputs) -> Result<()> {
-        for (port, produced) in outputs.0 {
-            let Produced::Bytes(bytes) = produced else {
-                panic!("`{port}` is not bytes");
-            };
-            self.tables.borrow_mut().insert((mark, port), bytes);
-        }
-        Ok(())
-    }
-
-    fn snapshot(&self, mark: u64, folder: &Path) -> Result<()> {
-        let kept = self.folder.path().join(format!("kept-{mark}"));
-        fs::rename(folder, &kept)?;
-        let resume = Resume { mark, folder: kept };
-        self.snapshot.replace(Some(resume));
-        Ok(())
-    }
-
-    fn stopping(&self) -> bool {
-        self.stop_at == Some(*self.done.borrow())
-    }
-}
-
-fn fixture() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/open")
-}
-
-/// The fixture as artifacts: eight prompts to learn from, four to be judged on.
-fn inputs(folder: &Path) -> Inputs {
-    Position {
-        step: 250,
-        tokens: 160_000,
-    }
-    .write(folder)
-    .unwrap();
-    let mut files = BTreeMap::from([("vgh.json".to_owned(), folder.join("vgh.json"))]);
-    for name in ["config.json", "tokenizer.json", "model.safetensors"] {
-        files.insert(name.to_owned(), fixture().join(name));
-    }
-    let text = fs::read_to_string(fixture().join("prompts.jsonl")).unwrap();
-    let row = |(i, line): (usize, &str)| {
-        let prompt: Value = serde_json::from_str(line).unwrap();
-        let text = |field: &str| prompt[field].as_str().unwrap().to_owned();
-        Prompt {
-            prompt: i as i64,
-            text: text("text"),
-            label: text("label_text"),
-            split: if i % 3 == 2 {
-                Split::Eval
-            } else {
-                Split::Train
-            },
-            template: "fixture".to_owned(),
-        }
-    };
-    let prompts = Prompts::new(text.lines().enumerate().map(row).collect()).unwrap();
-    let path = folder.join("prompts.parquet");
-    fs::write(&path, prompts.encode().unwrap()).unwrap();
-    let artifact = |body| Artifact {
-        coords: [].into(),
-        digest: Digest::of(b"fixture"),
-        body,
-    };
-    Inputs(BTreeMap::from([
-        ("checkpoint".to_owned(), vec![artifact(Body::Tree(files))]),
-        ("prompts".to_owned(), vec![artifact(Body::File(path))]),
-    ]))
 }
 
 fn grpo(updates: u64) -> Grpo {
@@ -128,26 +49,33 @@ fn grpo(updates: u64) -> Grpo {
     .unwrap()
 }
 
-fn run_with(keep: &Keep, marks: &[u64], resume: Option<Resume>, held: &Held) -> Result<()> {
-    let scratch = tempfile::tempdir_in(keep.folder.path()).unwrap();
-    let context = Context {
-        scratch: scratch.path().to_owned(),
-        marks: marks.to_vec(),
-        resume,
-        externals: [].into(),
-        foreign: Foreign::default(),
-        sink: keep,
-        held,
-    };
-    let last = *marks.last().unwrap();
-    let outputs = grpo(last).run(&inputs(keep.folder.path()), &context)?;
-    keep.reached(last, outputs)
+fn run_in(setting: Setting, held: &Held) -> Ran {
+    let last = *setting.marks.last().unwrap();
+    let (ran, outcome) = attempt(&grpo(last), &fixture().inputs, setting, held).unwrap();
+    outcome.unwrap();
+    ran
 }
 
-fn run(marks: &[u64]) -> Keep {
-    let keep = Keep::new();
-    run_with(&keep, marks, None, &Held::default()).unwrap();
-    keep
+fn to(marks: &[u64]) -> Setting {
+    Setting {
+        marks: marks.to_vec(),
+        ..Setting::default()
+    }
+}
+
+fn run(marks: &[u64]) -> Ran {
+    run_in(to(marks), &Held::default())
+}
+
+fn tables(ran: &Ran) -> Tables {
+    let mut tables = Tables::new();
+    for mark in ran.marks() {
+        for port in ["rewards", "training-log", "rollouts"] {
+            let bytes = fs::read(ran.at(mark, port).file().unwrap()).unwrap();
+            tables.insert((mark, port.to_owned()), bytes);
+        }
+    }
+    tables
 }
 
 fn assert_same(a: &Tables, b: &Tables) {
@@ -159,10 +87,10 @@ fn assert_same(a: &Tables, b: &Tables) {
 
 #[test]
 fn nested_budgets_are_separate_runs_bit_for_bit() {
-    let together = run(&[2, 4, 6]).tables.into_inner();
+    let together = tables(&run(&[2, 4, 6]));
     assert_eq!(together.len(), 9);
     for mark in [2, 4, 6] {
-        let alone = run(&[mark]).tables.into_inner();
+        let alone = tables(&run(&[mark]));
         assert_eq!(alone.len(), 3);
         assert_same(&alone, &together);
     }
@@ -170,58 +98,43 @@ fn nested_budgets_are_separate_runs_bit_for_bit() {
 
 #[test]
 fn a_resumed_run_is_one_from_scratch() {
-    let whole = run(&[3, 5]).tables.into_inner();
+    let whole = tables(&run(&[3, 5]));
     let first = run(&[2]);
-    let resume = first.snapshot.borrow().clone();
-    assert_eq!(resume.as_ref().unwrap().mark, 2);
-    let rest = Keep::new();
-    run_with(&rest, &[3, 5], resume, &Held::default()).unwrap();
-    assert_same(&whole, &rest.tables.into_inner());
+    let resume = first.resume();
+    assert_eq!(resume.mark, 2);
+    let resumed = Setting {
+        resume: Some(resume),
+        ..to(&[3, 5])
+    };
+    let rest = run_in(resumed, &Held::default());
+    assert_same(&whole, &tables(&rest));
 }
 
 #[test]
 fn a_warm_worker_makes_what_a_fresh_one_does() {
     let held = Held::default();
-    let warm = Keep::new();
-    let files = Files::of_folder(&fixture()).unwrap();
-    let context = Context {
-        scratch: PathBuf::new(),
-        marks: Vec::new(),
-        resume: None,
-        externals: [].into(),
-        foreign: Foreign::default(),
-        sink: &warm,
-        held: &held,
-    };
-    let load = || Model::load(&files, &candle_core::Device::Cpu, candle_core::DType::F32);
-    drop(context.borrow(Digest::of(b"fixture"), load).unwrap());
-    run_with(&warm, &[3], None, &held).unwrap();
+    // Borrows the model and leaves it to the worker.
+    let headroom = Headroom::default();
+    let (_, before) = attempt(&headroom, &fixture().inputs, Setting::default(), &held).unwrap();
+    before.unwrap();
+    let warm = run_in(to(&[3]), &held);
     // the model was taken, so the next stage loads its own
-    let again = Keep::new();
-    run_with(&again, &[3], None, &held).unwrap();
-    let fresh = run(&[3]).tables.into_inner();
-    assert_same(&fresh, &warm.tables.into_inner());
-    assert_same(&fresh, &again.tables.into_inner());
+    let again = run_in(to(&[3]), &held);
+    let fresh = tables(&run(&[3]));
+    assert_same(&fresh, &tables(&warm));
+    assert_same(&fresh, &tables(&again));
 }
 
 #[test]
 fn tables_say_what_happened() {
-    let keep = run(&[4]);
-    let table = |port: &str| {
-        let path = keep.folder.path().join(port);
-        fs::write(&path, &keep.tables.borrow()[&(4, port.to_owned())]).unwrap();
-        Artifact {
-            coords: [].into(),
-            digest: Digest::of(b""),
-            body: Body::File(path),
-        }
-    };
+    let ran = run(&[4]);
+    let table = |port: &str| ran.artifact(port).clone();
     let rewards: Vec<Value> = read_rows(&table("rewards"), &REWARDS).unwrap();
     let row = &rewards[0];
     assert_eq!(rewards.len(), 1);
     assert_eq!(
         (&row["step"], &row["updates"], &row["rl_seed"]),
-        (&json!(250), &json!(4), &json!(5))
+        (&json!(7), &json!(4), &json!(5))
     );
     let number = |row: &Value, field: &str| row[field].as_f64().unwrap();
     assert_eq!(
@@ -240,7 +153,7 @@ fn tables_say_what_happened() {
     for (u, row) in log.iter().enumerate() {
         let mine = rollouts.iter().filter(|r| r["update"] == json!(u));
         let rewards: Vec<f64> = mine.map(|r| number(r, "reward")).collect();
-        assert_eq!(history::mean(&rewards), number(row, "reward_mean"));
+        assert_eq!(mean_of(&rewards), number(row, "reward_mean"));
     }
     let labels = [" A", " B", " C", " D"];
     let hit = |row: &&Value| number(row, "reward") == 1.0;
@@ -254,15 +167,15 @@ fn tables_say_what_happened() {
 
 #[test]
 fn a_stopped_run_says_so() {
-    let keep = Keep {
+    let setting = Setting {
         stop_at: Some(2),
-        ..Keep::new()
+        ..to(&[1, 3])
     };
-    let fault = run_with(&keep, &[1, 3], None, &Held::default()).unwrap_err();
+    let (ran, outcome) = attempt(&grpo(3), &fixture().inputs, setting, &Held::default()).unwrap();
+    let fault = outcome.unwrap_err();
     assert!(fault.is::<crate::stage::Stopped>(), "{fault:#}");
-    assert_eq!(*keep.done.borrow(), 2);
-    assert!(keep.snapshot.borrow().is_none());
-    assert_eq!(keep.tables.borrow().len(), 3);
+    assert_eq!((ran.done, ran.marks()), (2, vec![1]));
+    assert!(ran.snapshot.is_none());
 }
 
 #[test]

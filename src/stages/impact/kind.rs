@@ -113,7 +113,7 @@ impl Stage for Impact {
 mod tests {
     use super::*;
     use crate::stages::{
-        rows::{ImpactRow, SeedRow},
+        rows::{ImpactRow, Measures, SeedRow},
         testing::{Bench, ladder, wide_row},
     };
 
@@ -167,13 +167,19 @@ mod tests {
         assert_eq!(row.by_budget["r_after_k9"], 0.375);
         assert_eq!(row.by_budget["gain_k10"], 0.375);
         assert_eq!(
-            (row.r_before, row.r_after_mean, row.gain_mean),
+            (row.measures.r_before, row.r_after_mean, row.gain_mean),
             (0.25, 0.5, 0.25)
         );
         // Over budgets: 0.125 and 0.375. Over seeds: 0.375 and 0.125.
         assert_eq!(row.gain_sd_budget, 0.125);
         assert!((row.gain_sd_seed.unwrap() - 0.125 * 2f64.sqrt()).abs() < 1e-15);
-        assert_eq!(row.score_headline, wide_row(50).score_headline);
+        assert_eq!(
+            row.measures,
+            Measures {
+                r_before: 0.25,
+                ..wide_row(50).measures
+            }
+        );
         let seeds: Vec<SeedRow> = made.rows("seeds", &IMPACT_SEEDS);
         assert_eq!(
             (seeds.len(), seeds[2].rl_seed, seeds[2].gain_mean),
@@ -253,10 +259,11 @@ mod tests {
         let rows: Vec<ImpactRow> = made.rows("impact", &IMPACT);
         assert_eq!((rows.len(), made.log.len()), (16, 0));
         for (row, wide) in rows.iter().zip(&scores) {
-            assert_eq!(
-                (row.step, row.sigma, row.p1mp),
-                (wide.step, wide.sigma, wide.p1mp)
-            );
+            let measures = Measures {
+                r_before: row.measures.r_before,
+                ..wide.measures
+            };
+            assert_eq!((row.step, row.measures), (wide.step, measures));
         }
     }
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use anyhow::{Result, bail, ensure};
 
 use crate::{
-    stages::rows::{ImpactRow, RewardRow, SeedRow, WideRow, step_difference},
+    stages::rows::{ImpactRow, Measures, RewardRow, SeedRow, WideRow, step_difference},
     stats::summary,
 };
 
@@ -131,24 +131,14 @@ impl<'a> Runs<'a> {
             tokens: wide.tokens,
             learning_rate: self.learning_rate,
             n_rl_seeds: by_seed.len() as i64,
-            r_before: over_seeds(&|row| row.r_before),
             r_after_mean: over_seeds(&|row| row.r_after_mean),
             gain_mean: mean(gains.iter().copied()),
             gain_sd_budget: summary(&gains).map_or(f64::NAN, |gains| gains.sd_population),
             gain_sd_seed: summary(&gain_means).and_then(|gains| gains.sd_sample),
-            sigma: wide.sigma,
-            ip: wide.ip,
-            lambda_ps: wide.lambda_ps,
-            lambda_cond: wide.lambda_cond,
-            headroom: wide.headroom,
-            score_headline: wide.score_headline,
-            score_literal: wide.score_literal,
-            score_literal_eq28: wide.score_literal_eq28,
-            p1mp: wide.p1mp,
-            p1mp_of_mean: wide.p1mp_of_mean,
-            entropy: wide.entropy,
-            zero_var_share: wide.zero_var_share,
-            label_mass: wide.label_mass,
+            measures: Measures {
+                r_before: over_seeds(&|row| row.r_before),
+                ..wide.measures
+            },
             by_budget,
         }
     }

@@ -1,12 +1,13 @@
 //! A training under way: model, optimizer and log; handed over, saved, resumed.
-use std::{fs, path::Path};
+use std::path::Path;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Result, ensure};
 use candle_core::{DType, Device};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     artifact::{Position, schema, table},
+    disk,
     lm::{AdamW, Batch, Config, Files, Gradients, Model, clip_coefficient, next_token_loss},
     stage::{Context, Outputs, Produced, Resume},
 };
@@ -89,7 +90,7 @@ impl<'a> Training<'a> {
         self.model.save(folder)?;
         self.optimizer.save(&folder.join(OPTIMIZER))?;
         let path = folder.join(LOG);
-        fs::write(&path, self.log_table()?).with_context(|| format!("write {}", path.display()))
+        disk::write(&path, self.log_table()?)
     }
 
     /// Steps taken.
@@ -122,7 +123,7 @@ impl<'a> Training<'a> {
         let folder = context.scratch().join(format!("checkpoint-{step}"));
         self.model.save(&folder)?;
         let path = folder.join("tokenizer.json");
-        fs::write(&path, tokenizer).with_context(|| format!("write {}", path.display()))?;
+        disk::write(&path, tokenizer)?;
         let tokens = self.recipe.tokens(step);
         Position { step, tokens }.write(&folder)?;
         Ok(Outputs::new()

@@ -13,6 +13,7 @@ use crate::{
     },
     stage::{Context, InputPort, Inputs, OutputPort, Outputs, Ports, Produced, Refusal, Stage},
     stages::{
+        ranges,
         recommend::{
             ladder::{Ladder, Measured},
             rules,
@@ -85,14 +86,7 @@ impl Stage for Recommend {
     };
 
     fn check(&self) -> Result<(), Refusal> {
-        if self.tolerance.is_finite() && self.tolerance >= 0.0 {
-            return Ok(());
-        }
-        let message = format!(
-            "`tolerance` = {} is out of range: 0 or more",
-            self.tolerance
-        );
-        Err(Refusal::new("tolerance", message))
+        ranges::not_negative("tolerance", self.tolerance)
     }
 
     fn run(&self, inputs: &Inputs, context: &Context<'_>) -> Result<Outputs> {

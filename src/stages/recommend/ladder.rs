@@ -73,7 +73,7 @@ impl Ladder<'_> {
 
     /// r_before + predicted gain, where a line was fitted.
     pub(super) fn predicted_final(&self, row: &WideRow) -> Option<f64> {
-        Some(row.r_before + self.predicted.get(&row.step)?)
+        Some(row.measures.r_before + self.predicted.get(&row.step)?)
     }
 
     /// The step of the largest measured objective, the earliest of equals.

@@ -91,7 +91,7 @@ impl Rule {
                 let values = ladder
                     .scores
                     .iter()
-                    .map(|row| (row.step, score.of_wide(row)));
+                    .map(|row| (row.step, score.of(&row.measures)));
                 argmax(values).map(|(step, value)| (step, Some(value)))
             }
             Rule::Last => ladder.scores.last().map(|row| (row.step, None)),
@@ -159,7 +159,7 @@ fn row(ladder: &Ladder<'_>, rule: Rule, recommended: WideScore) -> Row {
         step,
         tokens: wide.and_then(|row| row.tokens),
         value: picked.and_then(|(_, value)| value),
-        r_before: wide.map(|row| row.r_before),
+        r_before: wide.map(|row| row.measures.r_before),
         predicted_gain: step.and_then(|step| ladder.predicted.get(&step).copied()),
         measured_gain: measured.map(|measured| measured.gain),
         measured_final_reward: measured.map(|measured| measured.final_reward),

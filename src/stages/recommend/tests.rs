@@ -5,7 +5,7 @@ use crate::{
     stages::{
         FitAffine, Recommend,
         recommend::rules::Row,
-        rows::{ImpactRow, SeedRow},
+        rows::{ImpactRow, Measures, SeedRow},
         testing::{Bench, impact_made, ladder, wide_row},
     },
 };
@@ -22,21 +22,24 @@ fn bench(gains: [[f64; 3]; 3]) -> Bench {
     let template_seeds: Vec<SeedRow> = made.rows("seeds", &IMPACT_SEEDS);
     for (index, gains) in gains.iter().enumerate() {
         let mut wide = wide_row(25 * (index as i64 + 1));
-        wide.score_headline = [1.0, 3.0, 3.0][index];
-        wide.r_before = [0.5, 0.25, 0.75][index];
+        wide.measures.score_headline = [1.0, 3.0, 3.0][index];
+        wide.measures.r_before = [0.5, 0.25, 0.75][index];
         let gain = gains.iter().sum::<f64>() / 3.0;
         impact.push(ImpactRow {
-            score_headline: wide.score_headline,
-            r_before: wide.r_before,
-            r_after_mean: wide.r_before + gain,
+            measures: Measures {
+                score_headline: wide.measures.score_headline,
+                r_before: wide.measures.r_before,
+                ..template[index].measures
+            },
+            r_after_mean: wide.measures.r_before + gain,
             gain_mean: gain,
             ..template[index].clone()
         });
         for (seed, gain) in gains.iter().enumerate() {
             seeds.push(SeedRow {
-                r_before: wide.r_before,
+                r_before: wide.measures.r_before,
                 gain_mean: *gain,
-                r_after_mean: wide.r_before + gain,
+                r_after_mean: wide.measures.r_before + gain,
                 ..template_seeds[3 * index + seed].clone()
             });
         }
@@ -234,6 +237,6 @@ fn a_fitted_ladder_repeats_bit_for_bit() {
         .check()
         .unwrap_err()
         .message,
-        "`tolerance` = -1 is out of range: 0 or more"
+        "`tolerance` is -1; allowed: finite and at least 0"
     );
 }

@@ -11,9 +11,11 @@ use crate::{
         },
         table::gather_rows,
     },
+    disk,
     report::{Checkpoint, Data, Impact, PerRate, Sensitivity, body},
     stage::{Context, InputPort, Inputs, OutputPort, Outputs, Ports, Produced, Refusal, Stage},
     stages::{
+        ranges,
         report::rows::{AffineRow, ChoiceRow, ComparisonRow, CorrelationRow, ReadingRow},
         rows::{ImpactRow, WideRow, by_learning_rate},
     },
@@ -99,20 +101,14 @@ impl Stage for Report {
     };
 
     fn check(&self) -> Result<(), Refusal> {
-        if !(1..=1000).contains(&self.sensitivity_rows) {
-            let message = format!(
-                "`sensitivity_rows` = {} is out of range: 1 to 1000",
-                self.sensitivity_rows
-            );
-            return Err(Refusal::new("sensitivity_rows", message));
-        }
-        Ok(())
+        let rows = self.sensitivity_rows as u64;
+        ranges::whole("sensitivity_rows", rows, 1, 1000)
     }
 
     fn run(&self, inputs: &Inputs, context: &Context<'_>) -> Result<Outputs> {
         let body = body(&self.data(inputs)?);
         let folder = context.scratch().join("report");
-        std::fs::create_dir(&folder)?;
+        disk::make_folder(&folder)?;
         let figures = body.figures.clone();
         Document { body, figures }.write(&folder)?;
         Ok(Outputs::new().with("report", Produced::Tree(folder)))

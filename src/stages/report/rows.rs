@@ -9,7 +9,7 @@ use crate::{
         Affine, Axis, BudgetPoint, Checkpoint, Choice, Comparison, Correlation, Impact, Measures,
         Reading, Role, SensitivityRow, Verdict,
     },
-    stages::rows::{ImpactRow, WideRow},
+    stages::rows::{self, ImpactRow, WideRow},
 };
 
 /// A row of `affine`.
@@ -199,50 +199,14 @@ impl From<&ChoiceRow> for Choice {
 
 impl From<&WideRow> for Checkpoint {
     fn from(row: &WideRow) -> Checkpoint {
-        Checkpoint {
-            step: row.step as u64,
-            tokens: row.tokens.map(|tokens| tokens as f64),
-            r_before: Some(row.r_before),
-            measures: Measures {
-                sigma: Some(row.sigma),
-                ip: Some(row.ip),
-                lambda_ps: Some(row.lambda_ps),
-                lambda_cond: Some(row.lambda_cond),
-                headroom: Some(row.headroom),
-                score_headline: Some(row.score_headline),
-                score_literal: Some(row.score_literal),
-                score_literal_eq28: Some(row.score_literal_eq28),
-                p1mp: Some(row.p1mp),
-                entropy: Some(row.entropy),
-                zero_var_share: Some(row.zero_var_share),
-                label_mass: Some(row.label_mass),
-            },
-        }
+        checkpoint(row.step, row.tokens, &row.measures)
     }
 }
 
 impl From<&ImpactRow> for Impact {
     fn from(row: &ImpactRow) -> Impact {
-        let wide = WideRow {
-            step: row.step,
-            tokens: row.tokens,
-            sigma: row.sigma,
-            ip: row.ip,
-            lambda_ps: row.lambda_ps,
-            lambda_cond: row.lambda_cond,
-            headroom: row.headroom,
-            score_headline: row.score_headline,
-            score_literal: row.score_literal,
-            score_literal_eq28: row.score_literal_eq28,
-            r_before: row.r_before,
-            p1mp: row.p1mp,
-            p1mp_of_mean: row.p1mp_of_mean,
-            entropy: row.entropy,
-            zero_var_share: row.zero_var_share,
-            label_mass: row.label_mass,
-        };
         Impact {
-            checkpoint: Checkpoint::from(&wide),
+            checkpoint: checkpoint(row.step, row.tokens, &row.measures),
             n_rl_seeds: row.n_rl_seeds as u32,
             budgets: budget_points(&row.by_budget),
             r_after_mean: Some(row.r_after_mean),
@@ -250,6 +214,28 @@ impl From<&ImpactRow> for Impact {
             gain_sd_budget: Some(row.gain_sd_budget),
             gain_sd_seed: row.gain_sd_seed,
         }
+    }
+}
+
+fn checkpoint(step: i64, tokens: Option<i64>, measured: &rows::Measures) -> Checkpoint {
+    Checkpoint {
+        step: step as u64,
+        tokens: tokens.map(|tokens| tokens as f64),
+        r_before: Some(measured.r_before),
+        measures: Measures {
+            sigma: Some(measured.sigma),
+            ip: Some(measured.ip),
+            lambda_ps: Some(measured.lambda_ps),
+            lambda_cond: Some(measured.lambda_cond),
+            headroom: Some(measured.headroom),
+            score_headline: Some(measured.score_headline),
+            score_literal: Some(measured.score_literal),
+            score_literal_eq28: Some(measured.score_literal_eq28),
+            p1mp: Some(measured.p1mp),
+            entropy: Some(measured.entropy),
+            zero_var_share: Some(measured.zero_var_share),
+            label_mass: Some(measured.label_mass),
+        },
     }
 }
 

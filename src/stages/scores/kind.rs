@@ -15,8 +15,8 @@ use crate::{
         Context, InputPort, Inputs, OutputPort, Outputs, Ports, Produced, Refusal, Role, Stage,
     },
     stages::{
-        Hidden, Vocab,
-        rows::{HeadroomRow, SignalRow, WideRow, step_difference},
+        Hidden, Vocab, ranges,
+        rows::{HeadroomRow, Measures, SignalRow, WideRow, step_difference},
         scores::long,
     },
     theory::{Advantage, Group, Headroom, Score, ScoreParts},
@@ -104,23 +104,11 @@ impl Stage for Scores {
     }];
 
     fn check(&self) -> Result<(), Refusal> {
-        if !(self.alpha.is_finite() && self.alpha > 0.0) {
-            let message = format!("`alpha` = {} is out of range: greater than 0", self.alpha);
-            return Err(Refusal::new("alpha", message));
-        }
-        if let Group::N(n @ 0..2) = self.group {
-            let message = format!("`group` = {n} is out of range: at least 2, or \"inf\"");
-            return Err(Refusal::new("group", message));
-        }
-        if self.departures > long::READINGS {
-            let message = format!(
-                "`departures` = {} is out of range: 0 to {}",
-                self.departures,
-                long::READINGS
-            );
-            return Err(Refusal::new("departures", message));
-        }
-        Ok(())
+        ranges::positive("alpha", self.alpha)?;
+        let grouped = !matches!(self.group, Group::N(0..2));
+        ranges::allowed("group", grouped, self.group, "at least 2, or \"inf\"")?;
+        let most = long::READINGS.into();
+        ranges::whole("departures", self.departures.into(), 0, most)
     }
 
     fn gathered_axes(&self) -> Vec<String> {
@@ -282,20 +270,22 @@ impl Scores {
         Ok(WideRow {
             step: rung.step,
             tokens: signal.tokens,
-            sigma: parts.sigma,
-            ip: parts.ip,
-            lambda_ps: parts.lambda_ps,
-            lambda_cond: parts.lambda_cond,
-            headroom: parts.headroom_per_prompt,
-            score_headline: product(Score::HEADLINE),
-            score_literal: product(Score::LITERAL),
-            score_literal_eq28: product(Score::LITERAL_EQ28),
-            r_before: signal.r_before,
-            p1mp: signal.p1mp,
-            p1mp_of_mean: signal.p1mp_of_mean,
-            entropy: signal.entropy,
-            zero_var_share: signal.zero_var_share,
-            label_mass: signal.label_mass,
+            measures: Measures {
+                sigma: parts.sigma,
+                ip: parts.ip,
+                lambda_ps: parts.lambda_ps,
+                lambda_cond: parts.lambda_cond,
+                headroom: parts.headroom_per_prompt,
+                score_headline: product(Score::HEADLINE),
+                score_literal: product(Score::LITERAL),
+                score_literal_eq28: product(Score::LITERAL_EQ28),
+                r_before: signal.r_before,
+                p1mp: signal.p1mp,
+                p1mp_of_mean: signal.p1mp_of_mean,
+                entropy: signal.entropy,
+                zero_var_share: signal.zero_var_share,
+                label_mass: signal.label_mass,
+            },
         })
     }
 }
