@@ -49,6 +49,10 @@ pub struct Provenance {
     pub program_version: String,
     pub revision: Option<String>,
     pub libraries: BTreeMap<String, String>,
+    /// The run that made it, and what the instance was called there.
+    pub run: String,
+    pub pipeline: String,
+    pub instance: String,
     pub attempts: u32,
     pub log: Option<String>,
 }

@@ -72,6 +72,13 @@ impl Cache {
         Ok(None)
     }
 
+    /// How far the furthest snapshot of a family claims to be; by names alone,
+    /// so that a plan may ask without reading resume state.
+    pub fn snapshot_mark(&self, family: &Digest) -> Option<u64> {
+        let found = self.snapshots_of(family).ok()?;
+        found.into_iter().map(|(mark, _)| mark).max()
+    }
+
     /// Stores a copy of the files below `folder` as the snapshot of a family,
     /// in the place of the one before.
     pub fn put_snapshot(&self, family: &Digest, mark: u64, folder: &Path) -> Result<()> {

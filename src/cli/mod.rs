@@ -1,13 +1,16 @@
 //! The commands, one short file each; the only place that knows clap.
 mod answer;
 mod args;
+mod cost;
 mod exit;
+mod explanation;
 mod main;
 mod plan;
 mod results;
 mod run;
 mod show;
 mod signals;
+mod why;
 mod worker;
 mod workplace;
 

@@ -5,6 +5,7 @@
 mod event;
 mod execute;
 pub mod executor;
+pub mod explain;
 mod externals;
 mod graph;
 mod key;
@@ -17,5 +18,5 @@ pub use execute::{Done, Options, Outcome, execute};
 pub use externals::Externals;
 pub use graph::Graph;
 pub use key::{FORMAT_VERSION, Manifest, Settled};
-pub use plan::{Plan, Planned, Reason, State, plan};
+pub use plan::{Basis, Cost, Pass, Plan, Planned, Reason, State, plan, plan_forcing};
 pub use task::{Report, Task, TaskInput, TaskResume, Usage};

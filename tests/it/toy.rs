@@ -13,6 +13,11 @@ use vgh::{
     },
 };
 
+mod numbers;
+
+pub(crate) use numbers::DICE;
+use numbers::{Climb, Dice, Floor, Split, Total};
+
 pub(crate) const KINDS: &[Kind] = &[
     Kind::of::<Number>(),
     Kind::of::<Double>(),
@@ -20,6 +25,11 @@ pub(crate) const KINDS: &[Kind] = &[
     Kind::of::<Count>(),
     Kind::of::<Lines>(),
     Kind::of::<Fail>(),
+    Kind::of::<Floor>(),
+    Kind::of::<Total>(),
+    Kind::of::<Climb>(),
+    Kind::of::<Split>(),
+    Kind::of::<Dice>(),
 ];
 
 thread_local! {

@@ -1,0 +1,2 @@
+//! The engine's edge cases by number: one file per theme, `case_03_float_spelling` and so on.
+mod meaning;
