@@ -59,7 +59,8 @@ fn tables(name: &str, a: &Artifact, b: &Artifact) -> Result<Option<Distance>> {
     let (rows, other) = (a.height(), b.height());
     ensure!(rows == other, "{rows} rows and {other} rows");
     let mut worst = None;
-    for column in a.get_column_names_str() {
+    for column in a.get_column_names() {
+        let column = column.as_str();
         let (Ok(left), Ok(right)) = (table::f64s(&a, column), table::f64s(&b, column)) else {
             continue;
         };

@@ -23,7 +23,7 @@ use crate::{
         externals::Externals,
         graph::Graph,
         key::{Manifest, Settled, mark},
-        plan::{Plan, Reason, State},
+        plan::{Plan, State},
         schedule::{Ask, NodeSpec, Schedule, Start},
         task::{Task, TaskInput, TaskResume},
     },

@@ -8,9 +8,11 @@ use std::{
 
 use vgh::{
     cache::{Cache, RecordIndex, StatIndex},
-    diagnostic::Source,
+    diagnostic::{Faults, Source},
     engine::{
-        Event, Externals, Graph, Options, Plan, RunTotals, State, execute, executor::Inline,
+        Event, Externals, Graph, Options, Plan, RunTotals, State, execute,
+        executor::Inline,
+        explain::{Explainer, Explanation},
         plan_forcing,
     },
     pipeline::{InstanceId, Pipeline, Selector, load},
@@ -112,12 +114,24 @@ impl Space {
         }
     }
 
+    /// What is wrong with a text.
+    pub(crate) fn faults(&self, stages: &str) -> String {
+        match try_read(KINDS, self.path(), stages) {
+            Ok(_) => panic!("no fault was found"),
+            Err(faults) => faults.to_string(),
+        }
+    }
+
     pub(crate) fn cache_path(&self) -> PathBuf {
         self.path().join("cache")
     }
 }
 
-fn read(kinds: &'static [Kind], folder: &Path, stages: &str) -> Pipeline {
+fn try_read(
+    kinds: &'static [Kind],
+    folder: &Path,
+    stages: &str,
+) -> Result<Pipeline, Faults> {
     let text = format!("[pipeline]\nformat = 1\nname = \"toy\"\n{stages}");
     load(
         Source::file("toy.toml", text),
@@ -125,7 +139,10 @@ fn read(kinds: &'static [Kind], folder: &Path, stages: &str) -> Pipeline {
         kinds,
         &[],
     )
-    .unwrap_or_else(|faults| panic!("{faults}"))
+}
+
+fn read(kinds: &'static [Kind], folder: &Path, stages: &str) -> Pipeline {
+    try_read(kinds, folder, stages).unwrap_or_else(|faults| panic!("{faults}"))
 }
 
 fn selected(pipeline: &Pipeline, selectors: &[&str]) -> Vec<InstanceId> {
@@ -137,6 +154,21 @@ fn selected(pipeline: &Pipeline, selectors: &[&str]) -> Vec<InstanceId> {
 }
 
 impl Asked<'_> {
+    /// What is said about the selected instances before such a run.
+    pub(crate) fn explain(&self, selectors: &[&str]) -> Vec<Explanation> {
+        let pipeline = read(self.kinds, self.folder, self.stages);
+        let cache = Cache::open(self.cache).unwrap();
+        let index = RecordIndex::load(&cache).unwrap();
+        let externals = Externals::digest(&pipeline, &mut StatIndex::in_memory()).unwrap();
+        let graph = Graph::build(&pipeline, None);
+        let known = Some((&cache, &index));
+        let forced = selected(&pipeline, self.forced).into_iter().collect();
+        let plan = plan_forcing(&pipeline, &graph, &externals, known, &forced);
+        let mut explainer = Explainer::new((&pipeline, &externals), &plan, known);
+        let asked = selected(&pipeline, selectors).into_iter();
+        asked.map(|id| explainer.explain(id).unwrap()).collect()
+    }
+
     pub(crate) fn run(&self) -> Ran {
         let pipeline = read(self.kinds, self.folder, self.stages);
         let cache = Cache::open(self.cache).unwrap();

@@ -16,21 +16,30 @@ use vgh::{
 mod numbers;
 
 pub(crate) use numbers::DICE;
-use numbers::{Climb, Dice, Floor, Split, Total};
+use numbers::{Climb, Dice, Floor, NumberBefore, Split, Total};
 
-pub(crate) const KINDS: &[Kind] = &[
-    Kind::of::<Number>(),
-    Kind::of::<Double>(),
-    Kind::of::<Collect>(),
-    Kind::of::<Count>(),
-    Kind::of::<Lines>(),
-    Kind::of::<Fail>(),
-    Kind::of::<Floor>(),
-    Kind::of::<Total>(),
-    Kind::of::<Climb>(),
-    Kind::of::<Split>(),
-    Kind::of::<Dice>(),
-];
+pub(crate) const KINDS: &[Kind] = &all();
+
+pub(crate) const fn all() -> [Kind; 11] {
+    [
+        Kind::of::<Number>(),
+        Kind::of::<Double>(),
+        Kind::of::<Collect>(),
+        Kind::of::<Count>(),
+        Kind::of::<Lines>(),
+        Kind::of::<Fail>(),
+        Kind::of::<Floor>(),
+        Kind::of::<Total>(),
+        Kind::of::<Climb>(),
+        Kind::of::<Split>(),
+        Kind::of::<Dice>(),
+    ]
+}
+
+/// `number` as it was before it had the parameter `note`.
+pub(crate) const fn number_without_note() -> Kind {
+    Kind::of::<NumberBefore>()
+}
 
 thread_local! {
     /// Updates that `count` did in this thread, for tests of progressive passes.

@@ -34,6 +34,24 @@ impl Stage for Floor {
     }
 }
 
+/// `number` in an earlier release.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NumberBefore {
+    value: f64,
+}
+
+impl Stage for NumberBefore {
+    const KIND: &'static str = "number";
+    const VERSION: u32 = 1;
+    const ABOUT: &'static str = "a constant";
+    const PORTS: Ports = NONE;
+
+    fn run(&self, _inputs: &Inputs, _context: &Context<'_>) -> Result<Outputs> {
+        out(self.value.to_string())
+    }
+}
+
 /// The sum along some axes.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
