@@ -22,7 +22,7 @@ pub(super) fn lines(plan: &Plan, pipeline: &Pipeline, graph: &Graph) -> Vec<Stri
         lines.push(format!("with every maybe   {}", words(&at_most)));
     }
     if let Some(unknown) = unknown(&at_most) {
-        lines.push(format!("not in this        {unknown}"));
+        lines.push(format!("no estimate for    {unknown}"));
     }
     lines
 }

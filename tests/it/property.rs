@@ -7,15 +7,14 @@
 //! printed with its seed, the pipeline and the edits.
 mod edit;
 mod regress;
+mod runner;
 mod sequence;
 mod world;
 
-use std::env;
-
 use proptest::{
     collection::vec,
-    strategy::Strategy,
-    test_runner::{Config, RngAlgorithm, TestError, TestRng, TestRunner},
+    strategy::{Strategy, ValueTree},
+    test_runner::{Config, RngAlgorithm, TestRng, TestRunner},
 };
 
 use crate::property::{edit::Edit, sequence::hold, world::World};
@@ -24,39 +23,10 @@ use crate::property::{edit::Edit, sequence::hold, world::World};
 const CASES: u32 = 500;
 const EDITS: usize = 6;
 
-fn number(name: &str, default: u64) -> u64 {
-    env::var(name).map_or(default, |text| text.parse().expect("a whole number"))
-}
-
-/// Runs one share of the sequences; the shares run in parallel.
+/// One share of the sequences; the shares run in parallel.
 fn share(of: u64) {
-    let seed = number("VGH_PROPERTY_SEED", 1);
-    let cases = number("VGH_PROPERTY_CASES", u64::from(CASES));
-    println!("seed {seed}, share {of}, {cases} sequences");
-    let mut bytes = [0; 32];
-    bytes[..8].copy_from_slice(&seed.to_le_bytes());
-    bytes[8..16].copy_from_slice(&of.to_le_bytes());
-    let config = Config {
-        cases: u32::try_from(cases).expect("a small number"),
-        failure_persistence: None,
-        max_shrink_iters: 2_000,
-        ..Config::default()
-    };
-    let mut runner =
-        TestRunner::new_with_rng(config, TestRng::from_seed(RngAlgorithm::ChaCha, &bytes));
     let sequences = (World::any(), vec(Edit::any(), 1..=EDITS));
-    let outcome = runner.run(&sequences, |(world, edits)| {
-        hold(&world, &edits);
-        Ok(())
-    });
-    match outcome {
-        Ok(()) => {}
-        Err(TestError::Fail(why, (world, edits))) => panic!(
-            "seed {seed}, share {of}: {why}\n{}\n{world:?}\nedits: {edits:?}",
-            world.text()
-        ),
-        Err(TestError::Abort(why)) => panic!("seed {seed}, share {of}: {why}"),
-    }
+    runner::share(of, CASES, sequences, |(world, edits)| hold(world, edits));
 }
 
 #[test]
@@ -89,7 +59,7 @@ fn most_worlds_have_something_in_them() {
     let (mut stages, mut gathers, mut progressive) = (0, 0, 0);
     for _ in 0..200 {
         let tree = World::any().new_tree(&mut runner).unwrap();
-        let text = proptest::strategy::ValueTree::current(&tree).text();
+        let text = tree.current().text();
         stages += text.matches("[stages.").count();
         gathers += text.matches("along = [\"").count();
         progressive += text.matches("\"climb\"").count() + text.matches("\"count\"").count();

@@ -16,11 +16,11 @@ use vgh::{
 mod numbers;
 
 pub(crate) use numbers::DICE;
-use numbers::{Climb, Dice, Floor, NumberBefore, Split, Total};
+use numbers::{Climb, Dice, Floor, Join, NumberBefore, Split, Total};
 
 pub(crate) const KINDS: &[Kind] = &all();
 
-pub(crate) const fn all() -> [Kind; 11] {
+pub(crate) const fn all() -> [Kind; 12] {
     [
         Kind::of::<Number>(),
         Kind::of::<Double>(),
@@ -33,6 +33,7 @@ pub(crate) const fn all() -> [Kind; 11] {
         Kind::of::<Climb>(),
         Kind::of::<Split>(),
         Kind::of::<Dice>(),
+        Kind::of::<Join>(),
     ]
 }
 

@@ -130,7 +130,9 @@ impl Edit {
                     *byte = if *byte == b'7' { b'8' } else { b'7' };
                 }
             }),
-            Edit::TruncateBlob(at) => spoil(cache, *at, |bytes| drop(bytes.pop())),
+            Edit::TruncateBlob(at) => spoil(cache, *at, |bytes| {
+                bytes.pop();
+            }),
             Edit::Evict(odd) => {
                 for path in blobs(cache).into_iter().skip(usize::from(*odd)).step_by(2) {
                     fs::remove_file(path).unwrap();

@@ -32,19 +32,19 @@ pub(crate) struct World {
 }
 
 /// A stage as meant.
-struct Meant {
-    name: String,
-    kind: &'static str,
-    over: Vec<usize>,
-    inputs: Vec<String>,
-    params: String,
+pub(crate) struct Meant {
+    pub(crate) name: String,
+    pub(crate) kind: &'static str,
+    pub(crate) over: Vec<usize>,
+    pub(crate) inputs: Vec<String>,
+    pub(crate) params: String,
     /// Its outputs are numbers, one or two.
     number: bool,
-    outputs: &'static [&'static str],
+    pub(crate) outputs: &'static [&'static str],
 }
 
 const KINDS: [&str; 10] = [
-    "number", "double", "floor", "total", "collect", "lines", "climb", "count", "split", "total",
+    "number", "double", "floor", "total", "collect", "lines", "climb", "count", "split", "join",
 ];
 /// Which axes a stage without inputs lies over, as bits.
 const MASKS: [u8; 8] = [0, 0, 0, 1, 2, 4, 3, 5];
@@ -133,14 +133,25 @@ impl World {
         let wanted = match kind {
             "number" | "lines" => 0,
             "total" | "collect" => drawn.picks.len(),
+            "join" => 2,
             _ => 1,
         };
         let mut picked: Vec<(usize, &str)> = Vec::new();
-        for pick in drawn.picks.iter().take(wanted) {
-            let source = sources[*pick as usize % sources.len()];
-            if !picked.contains(&source) {
-                picked.push(source);
-            }
+        for pick in drawn.picks.iter().cycle().take(wanted) {
+            picked.push(sources[*pick as usize % sources.len()]);
+        }
+        let mask = MASKS[drawn.over as usize % MASKS.len()];
+        let masked = |axis: &usize| mask & (1 << axis) != 0;
+        if matches!(kind, "total" | "collect") {
+            // Two sources that lie over the same gathered axes are a fault.
+            let mut seen: Vec<Vec<usize>> = Vec::new();
+            picked.retain(|(at, _)| {
+                let gathered = before[*at].over.iter().copied();
+                let gathered: Vec<usize> = gathered.filter(|axis| !masked(axis)).collect();
+                let new = !seen.contains(&gathered);
+                seen.push(gathered);
+                new
+            });
         }
         let inputs = picked.iter().map(|(at, output)| {
             let name = &before[*at].name;
@@ -150,8 +161,6 @@ impl World {
         let below: Vec<usize> = (0..AXES)
             .filter(|axis| picked.iter().any(|(at, _)| before[*at].over.contains(axis)))
             .collect();
-        let mask = MASKS[drawn.over as usize % MASKS.len()];
-        let masked = |axis: &usize| mask & (1 << axis) != 0;
         let over: Vec<usize> = match kind {
             "total" | "collect" => below.iter().copied().filter(masked).collect(),
             _ if below.is_empty() => (0..AXES).filter(masked).collect(),
@@ -182,32 +191,48 @@ impl World {
             "floor" | "split" => format!("by = {}", value(2)),
             "climb" | "count" => format!("to = {}", value(1)),
             "lines" => format!("path = \"f{}.txt\"", drawn.value as usize % FILES),
+            "join" => String::new(),
             _ => format!("along = [{along}]"),
         }
     }
 
-    /// The pipeline without its `[pipeline]` table.
-    pub(crate) fn text(&self) -> String {
+    /// The stages in the order of the text.
+    pub(crate) fn meant_in_order(&self) -> Vec<Meant> {
         let mut meant = self.meant();
+        let first = self.first as usize % meant.len();
+        meant.rotate_left(first);
+        meant
+    }
+
+    /// Axes that no stage lies over would be a fault.
+    pub(crate) fn axes_text(&self) -> String {
+        let meant = self.meant();
         let mut text = String::from("[axes]\n");
         for axis in 0..AXES {
             if meant.iter().any(|stage| stage.over.contains(&axis)) {
                 writeln!(text, "{} = {:?}", self.axis(axis), self.values(axis)).unwrap();
             }
         }
-        let first = self.first as usize % meant.len();
-        meant.rotate_left(first);
-        for stage in meant {
-            write!(text, "[stages.{}]\nkind = \"{}\"\n{}\n", stage.name, stage.kind, stage.params)
+        text
+    }
+
+    /// The pipeline of toy kinds, without its `[pipeline]` table.
+    pub(crate) fn text(&self) -> String {
+        let mut text = self.axes_text();
+        for stage in self.meant_in_order() {
+            writeln!(text, "[stages.{}]\nkind = \"{}\"\n{}", stage.name, stage.kind, stage.params)
                 .unwrap();
             if !stage.over.is_empty() {
                 let over: Vec<String> = stage.over.iter().map(|axis| self.axis(*axis)).collect();
                 writeln!(text, "over = {over:?}").unwrap();
             }
-            if !stage.inputs.is_empty() {
-                let one = !matches!(stage.kind, "total" | "collect");
-                let inputs = if one { format!("{:?}", stage.inputs[0]) } else { format!("{:?}", stage.inputs) };
-                writeln!(text, "inputs = {{ n = {inputs} }}").unwrap();
+            match (stage.kind, stage.inputs.as_slice()) {
+                (_, []) => {}
+                ("total" | "collect", all) => writeln!(text, "inputs = {{ n = {all:?} }}").unwrap(),
+                ("join", [one, two, ..]) => {
+                    writeln!(text, "inputs = {{ n = {one:?}, m = {two:?} }}").unwrap();
+                }
+                (_, [one, ..]) => writeln!(text, "inputs = {{ n = {one:?} }}").unwrap(),
             }
         }
         text

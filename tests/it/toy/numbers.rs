@@ -52,6 +52,29 @@ impl Stage for NumberBefore {
     }
 }
 
+/// Two numbers as one.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Join {}
+
+impl Stage for Join {
+    const KIND: &'static str = "join";
+    const VERSION: u32 = 1;
+    const ABOUT: &'static str = "7 n + m mod 1009";
+    const PORTS: Ports = Ports {
+        inputs: &[
+            InputPort::one("n", Files, "a number"),
+            InputPort::one("m", Files, "another"),
+        ],
+        outputs: OUT,
+    };
+
+    fn run(&self, inputs: &Inputs, _context: &Context<'_>) -> Result<Outputs> {
+        let number = |port: &str| -> Result<f64> { Ok(read(inputs.one(port)?)?.parse()?) };
+        out(((7.0 * number("n")? + number("m")?) % 1009.0).to_string())
+    }
+}
+
 /// The sum along some axes.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
