@@ -37,6 +37,11 @@ pub struct IndexEntry {
 }
 
 impl IndexEntry {
+    /// When the record was written, in nanoseconds since 1970, by the file's time.
+    pub fn written_ns(&self) -> i64 {
+        self.file.1
+    }
+
     /// The entry of a record that lies in the cache; none if its file is gone.
     pub(super) fn of(cache: &Cache, record: &Record) -> Option<IndexEntry> {
         let kind = record.kind();
@@ -123,6 +128,16 @@ impl RecordIndex {
 
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
+    }
+
+    /// What was loaded or noted, in no order.
+    pub fn iter(&self) -> impl Iterator<Item = &IndexEntry> {
+        self.entries.values()
+    }
+
+    /// What was loaded or noted for a key; looks at no file.
+    pub fn loaded(&self, key: &Key) -> Option<&IndexEntry> {
+        self.entries.get(key)
     }
 
     /// What the record of a key says, if it has one now. One `stat`; a record

@@ -53,6 +53,10 @@ pub struct Provenance {
     pub environment: BTreeMap<String, String>,
     /// The devices that it was given, as `CUDA_VISIBLE_DEVICES` names them.
     pub gpus: Vec<String>,
+    /// The run that made it, and what the instance was called there.
+    pub run: String,
+    pub pipeline: String,
+    pub instance: String,
     pub attempts: u32,
     pub log: Option<String>,
 }

@@ -19,6 +19,8 @@ pub(super) enum Command {
     Run(Run),
     /// Say what a run would execute, and why, without executing anything
     Plan(Plan),
+    /// Say why an instance runs or does not: what changed, and since when
+    Why(Why),
     /// Print a result: a table, or what a folder holds
     Show(Show),
     /// Execute tasks from standard input (started by `run`)
@@ -60,10 +62,32 @@ fn bytes(text: &str) -> Result<u64, String> {
     parse_bytes(text).ok_or_else(|| "bytes, such as \"16 GiB\" or \"500 MB\"".to_owned())
 }
 
+/// What is executed although it is cached.
+#[derive(Debug, Args)]
+pub(super) struct Force {
+    /// Execute this although it is cached: `--force=grpo@step=25`; alone what
+    /// is selected, else everything. The first result of a key stays the one
+    /// that counts; another one is reported with its distance
+    #[arg(
+        long,
+        value_name = "SELECTOR",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = ""
+    )]
+    pub(super) force: Vec<String>,
+}
+
 #[derive(Debug, Args)]
 pub(super) struct Run {
     #[command(flatten)]
     pub(super) place: Place,
+    #[command(flatten)]
+    pub(super) force: Force,
+    /// Refuse to start when earlier runs tell that more than so many hours of
+    /// stage time lie ahead
+    #[arg(long, value_name = "H", value_parser = hours)]
+    pub(super) max_hours: Option<f64>,
     /// Counted processors, and so stages at once (default: all cores)
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=4096))]
     pub(super) jobs: Option<u32>,
@@ -97,7 +121,24 @@ pub(super) enum Display {
 pub(super) struct Plan {
     #[command(flatten)]
     pub(super) place: Place,
-    /// Print the plan as one JSON object
+    #[command(flatten)]
+    pub(super) force: Force,
+    /// List every instance with its reason
+    #[arg(long, conflicts_with = "json")]
+    pub(super) all: bool,
+    /// Print the plan as one JSON object: counts, costs, passes, and each
+    /// instance with its state, reason, differences and estimate
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Why {
+    #[command(flatten)]
+    pub(super) place: Place,
+    #[command(flatten)]
+    pub(super) force: Force,
+    /// Print a JSON list with one object an instance
     #[arg(long)]
     pub(super) json: bool,
 }
@@ -121,4 +162,11 @@ pub(super) struct Show {
 pub(super) struct Worker {
     #[arg(long, value_name = "DIR")]
     pub(super) cache: PathBuf,
+}
+
+fn hours(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(hours) if hours.is_finite() && hours >= 0.0 => Ok(hours),
+        _ => Err("not a number of hours, such as 0.5".to_owned()),
+    }
 }

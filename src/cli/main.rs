@@ -7,7 +7,7 @@ use clap::Parser;
 use crate::cli::{
     args::{Cli, Command},
     exit::{Exit, Failure},
-    plan, run, show, worker,
+    plan, run, show, why, worker,
 };
 
 /// Runs the command that the process was started with.
@@ -15,6 +15,7 @@ pub fn main() -> ExitCode {
     let outcome: Result<Exit, Failure> = match Cli::parse().command {
         Command::Run(args) => run::run(&args),
         Command::Plan(args) => plan::plan(&args),
+        Command::Why(args) => why::why(&args),
         Command::Show(args) => show::show(&args),
         Command::Worker(args) => worker::worker(&args),
     };

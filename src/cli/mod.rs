@@ -1,7 +1,9 @@
 //! The commands, one short file each; the only place that knows clap.
 mod answer;
 mod args;
+mod cost;
 mod exit;
+mod explanation;
 mod machine;
 mod main;
 mod plan;
@@ -9,6 +11,7 @@ mod results;
 mod run;
 mod show;
 mod signals;
+mod why;
 mod worker;
 mod workplace;
 

@@ -1,6 +1,7 @@
 //! `vgh run`: builds what a pipeline declares and ends with the answer.
 #![expect(clippy::print_stdout, reason = "the command's output")]
 use std::{
+    collections::BTreeSet,
     env,
     fs::File,
     io::{BufWriter, IsTerminal, stderr, stdout},
@@ -13,7 +14,7 @@ use anyhow::Context as _;
 use crate::{
     cache::{Cache, RecordIndex},
     cli::{
-        answer, args,
+        answer, args, cost,
         exit::{Exit, Failure},
         machine, results, signals,
         workplace::Workplace,
@@ -22,13 +23,15 @@ use crate::{
     engine::{
         Event, Options, Outcome, RunTotals, execute,
         executor::{Pool, PoolOptions},
-        plan,
+        plan_forcing,
     },
+    pipeline::InstanceId,
     progress::{Json, Live, Plain, Reader},
 };
 
 pub(super) fn run(args: &args::Run) -> Result<Exit, Failure> {
-    let place = Workplace::open(&args.place)?;
+    let mut place = Workplace::open(&args.place)?;
+    let forced = place.forced(&args.force.force)?;
     let cache = Cache::open(&place.cache_root).map_err(Failure::Cache)?;
     let mut index = RecordIndex::load(&cache).map_err(Failure::Cache)?;
     let mut display = display(args);
@@ -42,7 +45,13 @@ pub(super) fn run(args: &args::Run) -> Result<Exit, Failure> {
                 display.see(&event);
             }
         };
-        work(args, &place, &cache, &mut index, &run_id, &mut watch)?
+        work(
+            (args, &forced),
+            &place,
+            (&cache, &mut index),
+            &run_id,
+            &mut watch,
+        )?
     };
     let folder = args
         .results
@@ -72,16 +81,21 @@ fn exit_of(totals: &RunTotals) -> Exit {
 }
 
 fn work(
-    args: &args::Run,
+    (args, forced): (&args::Run, &BTreeSet<InstanceId>),
     place: &Workplace,
-    cache: &Cache,
-    index: &mut RecordIndex,
+    (cache, index): (&Cache, &mut RecordIndex),
     run_id: &str,
     watch: &mut dyn FnMut(Event),
 ) -> Result<Outcome, Failure> {
     let externals = place.externals(Some(cache))?;
     let graph = place.graph();
-    let plan = plan(&place.pipeline, &graph, &externals, Some((cache, index)));
+    let known = Some((cache, &*index));
+    let plan = plan_forcing(&place.pipeline, &graph, &externals, known, forced);
+    if let Some(hours) = args.max_hours
+        && let Some(message) = cost::within(hours, &plan, &place.pipeline, &graph)?
+    {
+        watch(Event::Warning { message });
+    }
     let cores = thread::available_parallelism().map_or(1, usize::from);
     let jobs = args.jobs.unwrap_or(cores as u32);
     let capacity = machine::capacity(&args.machine, cache);

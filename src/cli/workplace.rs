@@ -1,5 +1,6 @@
 //! Where the pipeline and the cache are, and how they are opened.
 use std::{
+    collections::BTreeSet,
     env, fs,
     path::{Path, PathBuf},
 };
@@ -51,6 +52,26 @@ impl Workplace {
             targets,
             cache_root,
         })
+    }
+
+    /// The instances that `--force` names; they are asked for as well.
+    pub(super) fn forced(&mut self, words: &[String]) -> Result<BTreeSet<InstanceId>, Failure> {
+        let mut forced = BTreeSet::new();
+        for word in words {
+            match word.as_str() {
+                "" => match &self.targets {
+                    Some(targets) => forced.extend(targets),
+                    None => forced.extend(self.pipeline.ids()),
+                },
+                word => forced.extend(self.pipeline.select(&[Selector::parse(word)?])?),
+            }
+        }
+        if let Some(targets) = &mut self.targets {
+            targets.extend(&forced);
+            targets.sort_unstable();
+            targets.dedup();
+        }
+        Ok(forced)
     }
 
     pub(super) fn graph(&self) -> Graph {

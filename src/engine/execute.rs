@@ -2,11 +2,13 @@
 //!
 //! The only writer of records (`hear`). A stage's bytes are made safe by the
 //! executor before it reports them; the record comes last.
+mod again;
+mod differ;
 mod hear;
 mod retry;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::atomic::{AtomicBool, Ordering},
     time::{Duration, Instant},
 };
@@ -92,6 +94,7 @@ pub fn execute(
         pipeline,
         graph,
         externals,
+        plan,
         cache,
         index,
         watch,
@@ -107,6 +110,9 @@ pub fn execute(
         results: BTreeMap::new(),
         manifests: BTreeMap::new(),
         passes: BTreeMap::new(),
+        made: BTreeMap::new(),
+        failed: BTreeSet::new(),
+        run: options.run,
         totals: RunTotals::default(),
         begun: Instant::now(),
     };
@@ -148,6 +154,7 @@ struct Run<'a> {
     pipeline: &'a Pipeline,
     graph: &'a Graph,
     externals: &'a Externals,
+    plan: &'a Plan,
     cache: &'a Cache,
     index: &'a mut RecordIndex,
     watch: &'a mut dyn FnMut(Event),
@@ -161,6 +168,12 @@ struct Run<'a> {
     results: BTreeMap<InstanceId, Done>,
     manifests: BTreeMap<InstanceId, Manifest>,
     passes: BTreeMap<u64, PassState>,
+    /// Keys whose results this run made, with the pass that did.
+    made: BTreeMap<Key, u64>,
+    /// Failed or stopped, though there may be a record.
+    failed: BTreeSet<InstanceId>,
+    /// The run's name.
+    run: &'a str,
     totals: RunTotals,
     begun: Instant,
 }
@@ -204,36 +217,13 @@ impl Run<'_> {
             ports.iter().all(|port| outputs.contains_key(port.name))
         };
         let usable = |entry: &IndexEntry| {
-            let present = || {
-                entry
-                    .outputs
-                    .values()
-                    .all(|content| self.cache.has(content))
-            };
-            complete(&entry.outputs) && (!self.graph.is_target(id) || present())
+            complete(&entry.outputs)
+                && (!self.graph.is_target(id) || self.planned_again(id) || self.present(entry))
         };
         if !self.schedule.must_remake(id)
             && let Some(entry) = found.filter(usable)
         {
-            let IndexEntry {
-                outputs,
-                duration_ms,
-                ..
-            } = entry;
-            self.results.insert(
-                id,
-                Done {
-                    key,
-                    outputs,
-                    duration_ms,
-                    executed: false,
-                },
-            );
-            self.totals.cached += 1;
-            self.note_temporary(id);
-            self.schedule.hit(id);
-            let (stage, instance) = self.names(id);
-            (self.watch)(Event::Cached { stage, instance });
+            self.hit(id, key, entry);
             return;
         }
         let mut lost: Vec<InstanceId> = Vec::new();
@@ -305,12 +295,14 @@ impl Run<'_> {
         }
         let marks: Vec<u64> = by_mark.keys().copied().filter(|_| progressive).collect();
         let family = self.manifests[&last].family(stage.kind);
+        // A forced pass computes everything anew.
+        let forced = start.members.iter().any(|id| self.forced(*id));
         let resume = match marks.first() {
-            Some(first) => self
+            Some(first) if !forced => self
                 .cache
                 .snapshot(&family)?
                 .filter(|snapshot| snapshot.mark < *first),
-            None => None,
+            _ => None,
         };
         let resume = resume.map(|snapshot| TaskResume {
             mark: snapshot.mark,
@@ -372,6 +364,7 @@ impl Run<'_> {
     fn close(mut self) -> Outcome {
         for (id, because) in self.schedule.skip_rest() {
             self.totals.skipped += 1;
+            self.failed.insert(id);
             let (stage, instance) = self.names(id);
             let because = match because {
                 Some(producer) => format!("`{}` has no result", self.pipeline.label(producer)),
@@ -383,6 +376,11 @@ impl Run<'_> {
                 because,
             });
         }
+        // What failed to be made again is no result, though it has a record.
+        self.results.retain(|id, _| !self.failed.contains(id));
+        let executed = |done: &&Done| done.executed;
+        self.totals.executed = self.results.values().filter(executed).count();
+        self.totals.cached = self.results.len() - self.totals.executed;
         self.totals.wall_s = self.begun.elapsed().as_secs_f64();
         (self.watch)(Event::RunFinished(self.totals.clone()));
         Outcome {

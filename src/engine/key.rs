@@ -42,6 +42,19 @@ impl Manifest {
         })
     }
 
+    /// What is known of the full manifest so far: a digest that is not known
+    /// yet is null, as in the shape.
+    pub(super) fn partial<'a>(
+        kind: &Kind,
+        instance: &Instance,
+        externals: &BTreeMap<&'static str, Digest>,
+        content: impl Fn(usize, usize) -> Option<&'a Content>,
+    ) -> Manifest {
+        Manifest::build(kind, instance, externals, |input, source| {
+            json!(content(input, source).map(|content| content.digest))
+        })
+    }
+
     fn build(
         kind: &Kind,
         instance: &Instance,

@@ -3,21 +3,31 @@
 //! What a run executes lies between `Run` and `Run` plus `Maybe`. An instance
 //! is `Maybe` when its key is not known yet (something before it runs) and a
 //! record of its shape exists, so that early cutoff may spare it; or when its
-//! bytes are gone and only a `Maybe` wants them.
-use std::collections::BTreeMap;
+//! bytes are gone and only a `Maybe` wants them. An instance counts as
+//! executed when the run makes its key's result, for itself or for another.
+mod cost;
+mod estimate;
+mod passes;
+
+use std::collections::BTreeSet;
 
 use serde::Serialize;
 
 use crate::{
-    cache::{Cache, RecordIndex},
-    digest::{Digest, Key},
+    cache::{Cache, Content, RecordIndex},
+    digest::Key,
     engine::{
         externals::Externals,
         graph::Graph,
-        key::{Manifest, Settled, mark},
+        key::{Manifest, Settled},
+        plan::estimate::Earlier,
     },
-    pipeline::{InputSource, InstanceId, Pipeline},
+    pipeline::{InstanceId, Pipeline},
 };
+
+pub use cost::Cost;
+pub use estimate::Basis;
+pub use passes::Pass;
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -30,6 +40,8 @@ pub enum Reason {
     BytesMissing,
     /// Something before it runs.
     InputsChange,
+    /// Asked for by `--force`, whatever the records say.
+    Forced,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -44,29 +56,26 @@ pub enum State {
 pub struct Planned {
     pub id: InstanceId,
     pub state: State,
-    /// Known when everything before it is settled.
+    /// Known when the outputs of everything before it are.
     pub key: Option<Key>,
     /// Known when there is a record.
     pub outputs: Option<Settled>,
-    /// Duration of an earlier result of the same shape or kind.
+    /// Who is behind the state: producers without a known result, or, for
+    /// missing bytes, the consumers that want them. Sorted.
+    pub because_of: Vec<InstanceId>,
+    /// Median duration of earlier results, see `basis`. None for what is cached.
     pub estimate_ms: Option<u64>,
+    /// Median size of all outputs of the same earlier results.
+    pub output_bytes: Option<u64>,
+    /// Which earlier results the estimates are taken from.
+    pub basis: Option<Basis>,
 }
 
 /// The instances that a run needs, producers first.
 pub struct Plan {
     pub entries: Vec<Planned>,
-    /// Updates that progressive passes will really do: (stage, from, to).
+    /// Updates that progressive passes will really do.
     pub passes: Vec<Pass>,
-}
-
-/// What one family of a progressive kind will really compute.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Pass {
-    pub stage: String,
-    pub instance: String,
-    /// Where resume state lets it start.
-    pub from: u64,
-    pub to: u64,
 }
 
 impl Plan {
@@ -84,6 +93,12 @@ impl Plan {
             count(|state| matches!(state, State::Maybe(_))),
         )
     }
+
+    /// The entry of an instance; none if the run does not need it.
+    pub fn entry(&self, id: InstanceId) -> Option<&Planned> {
+        let at = self.entries.binary_search_by_key(&id, |entry| entry.id);
+        at.ok().map(|at| &self.entries[at])
+    }
 }
 
 /// Reads records and looks for bytes; executes and writes nothing.
@@ -95,128 +110,128 @@ pub fn plan(
     externals: &Externals,
     cache: Option<(&Cache, &RecordIndex)>,
 ) -> Plan {
+    plan_forcing(pipeline, graph, externals, cache, &BTreeSet::new())
+}
+
+/// As [`plan`]; what is in `forced` runs whatever the records say.
+pub fn plan_forcing(
+    pipeline: &Pipeline,
+    graph: &Graph,
+    externals: &Externals,
+    cache: Option<(&Cache, &RecordIndex)>,
+    forced: &BTreeSet<InstanceId>,
+) -> Plan {
     let mut draft = Draft {
         pipeline,
         graph,
+        externals,
         cache,
+        forced,
         entries: vec![None; pipeline.instances.len()],
+        wanted: vec![Wanted::default(); pipeline.instances.len()],
     };
-    let mut families: BTreeMap<(Digest, String), Vec<(InstanceId, u64)>> = BTreeMap::new();
     for id in graph.needed() {
-        let (planned, family) = draft.first_look(id, externals);
-        if let (Some((family, mark)), State::Run(_)) = (family, &planned.state) {
-            families
-                .entry((family, pipeline.stage_of(id).name.clone()))
-                .or_default()
-                .push((id, mark));
-        }
-        draft.entries[id.0] = Some(planned);
+        draft.entries[id.0] = Some(draft.first_look(id));
     }
     for id in graph.needed().rev() {
         draft.demand_bytes(id);
     }
-    let passes = families
-        .into_iter()
-        .filter_map(|((family, stage), wanted)| {
-            let (first, last) = (wanted.first()?, wanted.last()?);
-            let resume = cache.and_then(|(cache, _)| cache.snapshot_mark(&family).ok().flatten());
-            let from = resume.unwrap_or(0);
-            Some(Pass {
-                stage,
-                instance: pipeline.label(last.0),
-                from: if from < first.1 { from } else { 0 },
-                to: last.1,
-            })
-        });
-    let passes = passes.collect();
+    draft.estimate();
+    let passes = passes::passes(&draft);
     Plan {
         entries: draft.entries.into_iter().flatten().collect(),
         passes,
     }
 }
 
+/// Who wants bytes of an instance: consumers that run, and that may run.
+#[derive(Debug, Clone, Default)]
+struct Wanted {
+    run: Vec<(InstanceId, &'static str)>,
+    maybe: Vec<(InstanceId, &'static str)>,
+}
+
 struct Draft<'a> {
     pipeline: &'a Pipeline,
     graph: &'a Graph,
+    externals: &'a Externals,
     cache: Option<(&'a Cache, &'a RecordIndex)>,
+    forced: &'a BTreeSet<InstanceId>,
     entries: Vec<Option<Planned>>,
+    wanted: Vec<Wanted>,
 }
 
 impl Draft<'_> {
-    /// The state by records alone, and the family of a progressive instance.
-    fn first_look(
-        &self,
-        id: InstanceId,
-        externals: &Externals,
-    ) -> (Planned, Option<(Digest, u64)>) {
-        let (instance, kind) = (self.pipeline.instance(id), self.pipeline.stage_of(id).kind);
+    /// The state by records alone.
+    fn first_look(&self, id: InstanceId) -> Planned {
+        let (instance, stage) = (self.pipeline.instance(id), self.pipeline.stage_of(id));
         let mut planned = Planned {
             id,
             state: State::Cached,
             key: None,
             outputs: None,
+            because_of: Vec::new(),
             estimate_ms: None,
+            output_bytes: None,
+            basis: None,
         };
-        let shape = || Manifest::shape(kind, instance, externals.of(id)).digest();
-        let estimate = |shape: &Digest| {
-            let (_, index) = self.cache?;
-            index.estimate_ms(shape, kind.name)
-        };
-        if let Some(manifest) = self.manifest(id, externals) {
+        let forced = self.forced.contains(&id);
+        if let Some(manifest) = self.manifest(id) {
             let key = manifest.key();
             planned.key = Some(key);
+            // A record that lacks an output is of an older form of the kind.
+            let complete = |outputs: &Settled| {
+                (stage.kind.ports.outputs.iter()).all(|port| outputs.contains_key(port.name))
+            };
             planned.outputs = self
                 .cache
-                .and_then(|(_, index)| Some(index.lookup(&key)?.outputs));
-            if planned.outputs.is_none() {
+                .and_then(|(_, index)| Some(index.lookup(&key)?.outputs))
+                .filter(complete);
+            if forced {
+                planned.state = State::Run(Reason::Forced);
+            } else if planned.outputs.is_none() {
                 planned.state = State::Run(Reason::NoRecord);
-                planned.estimate_ms = estimate(&shape());
             }
-            let family = mark(kind, instance).map(|mark| (manifest.family(kind), mark));
-            return (planned, family);
+            return planned;
         }
-        let shape = shape();
-        planned.estimate_ms = estimate(&shape);
-        let known = self
-            .cache
-            .is_some_and(|(_, index)| index.known_shape(&shape));
-        planned.state = if known {
+        let unknown = |producer: &InstanceId| self.outputs(*producer).is_none();
+        planned.because_of = self.graph.producers(id).filter(unknown).collect();
+        planned.because_of.sort_unstable();
+        planned.state = if forced {
+            State::Run(Reason::Forced)
+        } else if self.cache.is_some_and(|(_, index)| {
+            let shape = Manifest::shape(stage.kind, instance, self.externals.of(id));
+            index.known_shape(&shape.digest())
+        }) {
             State::Maybe(Reason::InputsChange)
         } else {
             State::Run(Reason::NewShape)
         };
-        (planned, None)
+        planned
     }
 
-    fn manifest(&self, id: InstanceId, externals: &Externals) -> Option<Manifest> {
+    fn outputs(&self, id: InstanceId) -> Option<&Settled> {
+        self.entries[id.0].as_ref()?.outputs.as_ref()
+    }
+
+    /// The manifest, where the outputs of all producers are known. What must
+    /// only be made again counts as known.
+    fn manifest(&self, id: InstanceId) -> Option<Manifest> {
         let instance = self.pipeline.instance(id);
-        for producer in self.graph.producers(id) {
-            let planned = self.entries[producer.0].as_ref()?;
-            planned
-                .outputs
-                .as_ref()
-                .filter(|_| planned.state == State::Cached)?;
-        }
-        let outputs = |source: &InputSource| {
-            self.entries[source.instance.0]
-                .as_ref()
-                .and_then(|planned| planned.outputs.as_ref()?.get(source.output.name))
+        let content = |input: usize, source: usize| -> Option<&Content> {
+            let source = &instance.inputs[input].sources[source];
+            self.outputs(source.instance)?.get(source.output.name)
         };
-        // A record that lacks an output is of an older form of the kind.
-        let complete = instance
-            .inputs
-            .iter()
-            .flat_map(|input| &input.sources)
-            .all(|source| outputs(source).is_some());
-        complete.then(|| {
+        let known = instance.inputs.iter().enumerate().all(|(i, input)| {
+            let mut sources = 0..input.sources.len();
+            sources.all(|j| content(i, j).is_some())
+        });
+        known.then(|| {
             Manifest::full(
                 self.pipeline.stage_of(id).kind,
                 instance,
-                externals.of(id),
-                |input, source| {
-                    outputs(&instance.inputs[input].sources[source])
-                        .expect("every source was looked up above")
-                },
+                self.externals.of(id),
+                |input, source| content(input, source).expect("every source was looked up above"),
             )
         })
     }
@@ -224,39 +239,75 @@ impl Draft<'_> {
     /// Consumers were settled before: does anyone want bytes that are gone?
     fn demand_bytes(&mut self, id: InstanceId) {
         let Some((cache, _)) = self.cache else { return };
-        let Some(planned) = self.entries[id.0]
-            .as_ref()
-            .filter(|planned| planned.state == State::Cached)
-        else {
+        let wanted = std::mem::take(&mut self.wanted[id.0]);
+        let is_target = self.graph.is_target(id);
+        let Some(planned) = &mut self.entries[id.0] else {
             return;
         };
-        let state_of = |consumer: InstanceId| {
-            self.entries[consumer.0]
-                .as_ref()
-                .map(|planned| &planned.state)
-        };
-        let consumers = || self.graph.consumers(id).filter_map(state_of);
-        let wanted =
-            self.graph.is_target(id) || consumers().any(|state| matches!(state, State::Run(_)));
-        let maybe = consumers().any(|state| matches!(state, State::Maybe(_)));
-        if !wanted && !maybe {
+        if planned.state == State::Cached {
+            let outputs = planned.outputs.iter().flatten();
+            let gone: Vec<&str> = outputs
+                .filter(|(name, _)| {
+                    let wants = |(_, wanted): &(InstanceId, &str)| wanted == name;
+                    is_target || wanted.run.iter().any(wants) || wanted.maybe.iter().any(wants)
+                })
+                .filter(|(_, content)| !cache.has(content))
+                .map(|(name, _)| name.as_str())
+                .collect();
+            let wanting = |wants: &[(InstanceId, &'static str)]| {
+                let wants = wants.iter().filter(|(_, name)| gone.contains(name));
+                wants
+                    .map(|(consumer, _)| *consumer)
+                    .collect::<BTreeSet<_>>()
+            };
+            let (run, maybe) = (wanting(&wanted.run), wanting(&wanted.maybe));
+            if is_target && !gone.is_empty() || !run.is_empty() {
+                planned.state = State::Run(Reason::BytesMissing);
+                planned.because_of = run.into_iter().collect();
+            } else if !maybe.is_empty() {
+                planned.state = State::Maybe(Reason::BytesMissing);
+                planned.because_of = maybe.into_iter().collect();
+            }
+        }
+        let state = planned.state.clone();
+        if state == State::Cached {
             return;
         }
-        let present = planned
-            .outputs
-            .iter()
-            .flatten()
-            .all(|(_, content)| cache.has(content));
-        if present {
+        let sources = self.pipeline.instance(id).inputs.iter();
+        for source in sources.flat_map(|input| &input.sources) {
+            let wanted = &mut self.wanted[source.instance.0];
+            let want = (id, source.output.name);
+            match state {
+                State::Run(_) => wanted.run.push(want),
+                _ => wanted.maybe.push(want),
+            }
+        }
+    }
+
+    /// Earlier results are looked through only where something may run.
+    fn estimate(&mut self) {
+        let Some((_, index)) = self.cache else { return };
+        let idle = |entry: &Planned| entry.state == State::Cached;
+        if self.entries.iter().flatten().all(idle) {
             return;
         }
-        let state = if wanted {
-            State::Run(Reason::BytesMissing)
-        } else {
-            State::Maybe(Reason::BytesMissing)
-        };
-        if let Some(planned) = &mut self.entries[id.0] {
-            planned.state = state;
+        let earlier = Earlier::of(index);
+        for id in self.graph.needed() {
+            let Some(entry) = self.entries[id.0].as_ref().filter(|entry| !idle(entry)) else {
+                continue;
+            };
+            let kind = self.pipeline.stage_of(id).kind;
+            let known = earlier.estimate(entry.key, kind.name, || {
+                let instance = self.pipeline.instance(id);
+                let shape = Manifest::shape(kind, instance, self.externals.of(id)).digest();
+                let family = self.manifest(id).map(|manifest| manifest.family(kind));
+                (shape, family)
+            });
+            if let (Some(known), Some(entry)) = (known, &mut self.entries[id.0]) {
+                entry.estimate_ms = Some(known.ms);
+                entry.output_bytes = Some(known.bytes);
+                entry.basis = Some(known.basis);
+            }
         }
     }
 }

@@ -274,10 +274,7 @@ impl Schedule {
         for &producer in lost {
             self.node(producer).lacking.push(id);
             if self.node(producer).state == State::Settled {
-                let node = self.node(producer);
-                node.remake = true;
-                node.state = State::Waiting(0);
-                self.to_consider.push_back(producer);
+                self.remake(producer);
             }
         }
     }
@@ -285,6 +282,15 @@ impl Schedule {
     /// The considered instance must run and cannot, whatever happens.
     pub(super) fn refuse(&mut self, id: InstanceId) {
         self.fail(&[id]);
+    }
+
+    /// The settled instance is executed once more. What waits for its key
+    /// goes on; what needs its bytes says so by `miss`.
+    pub(super) fn remake(&mut self, id: InstanceId) {
+        let node = self.node(id);
+        node.remake = true;
+        node.state = State::Waiting(0);
+        self.to_consider.push_back(id);
     }
 
     /// An instance of a running pass has its result.

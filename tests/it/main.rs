@@ -9,6 +9,7 @@ mod full_disk;
 mod golden;
 mod meaning;
 mod project;
+mod property;
 mod python;
 mod signals;
 mod sketch;

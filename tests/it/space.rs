@@ -8,12 +8,15 @@ use std::{
 
 use vgh::{
     cache::{Cache, RecordIndex, StatIndex},
-    diagnostic::Source,
+    diagnostic::{Faults, Source},
     engine::{
         Capacity, Event, Externals, Graph, Options, Plan, RunTotals, State, execute,
-        executor::Inline, plan,
+        executor::Inline,
+        explain::{Explainer, Explanation},
+        plan_forcing,
     },
-    pipeline::{Pipeline, Selector, load},
+    pipeline::{InstanceId, Pipeline, Selector, load},
+    stage::Kind,
 };
 
 use crate::toy::KINDS;
@@ -35,12 +38,35 @@ pub(crate) struct Ran {
     pub(crate) texts: BTreeMap<String, String>,
     pub(crate) failures: Vec<String>,
     pub(crate) warnings: Vec<String>,
+    /// Labels of what nothing consumes or was selected.
+    pub(crate) targets: Vec<String>,
+}
+
+/// A run in all its parts; [`Space::run`] fills in the usual ones.
+#[derive(Clone, Copy)]
+pub(crate) struct Asked<'a> {
+    pub(crate) kinds: &'static [Kind],
+    pub(crate) folder: &'a Path,
+    pub(crate) cache: &'a Path,
+    /// Without the `[pipeline]` table.
+    pub(crate) stages: &'a str,
+    pub(crate) selectors: &'a [&'a str],
+    pub(crate) forced: &'a [&'a str],
+    pub(crate) keep_going: bool,
 }
 
 impl Space {
     pub(crate) fn new() -> Space {
         Space {
             folder: tempfile::tempdir().unwrap(),
+        }
+    }
+
+    /// In memory where the system offers that: for tests of many runs.
+    pub(crate) fn in_memory() -> Space {
+        let folder = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir());
+        Space {
+            folder: folder.unwrap(),
         }
     }
 
@@ -58,14 +84,7 @@ impl Space {
 
     /// `stages` without the `[pipeline]` table.
     pub(crate) fn pipeline(&self, stages: &str) -> Pipeline {
-        let text = format!("[pipeline]\nformat = 1\nname = \"toy\"\n{stages}");
-        load(
-            Source::file("toy.toml", text),
-            PathBuf::from(self.path()),
-            KINDS,
-            &[],
-        )
-        .unwrap_or_else(|faults| panic!("{faults}"))
+        read(KINDS, self.path(), stages)
     }
 
     pub(crate) fn run(&self, stages: &str) -> Ran {
@@ -73,19 +92,91 @@ impl Space {
     }
 
     pub(crate) fn run_selected(&self, stages: &str, selectors: &[&str], keep_going: bool) -> Ran {
-        let pipeline = self.pipeline(stages);
-        let cache = self.cache();
+        let cache = self.cache_path();
+        Asked {
+            selectors,
+            keep_going,
+            ..self.usual(&cache, stages)
+        }
+        .run()
+    }
+
+    /// A run of everything with the toy kinds, in this folder and its cache.
+    pub(crate) fn usual<'a>(&'a self, cache: &'a Path, stages: &'a str) -> Asked<'a> {
+        Asked {
+            kinds: KINDS,
+            folder: self.path(),
+            cache,
+            stages,
+            selectors: &[],
+            forced: &[],
+            keep_going: false,
+        }
+    }
+
+    /// What is wrong with a text.
+    pub(crate) fn faults(&self, stages: &str) -> String {
+        match try_read(KINDS, self.path(), stages) {
+            Ok(_) => panic!("no fault was found"),
+            Err(faults) => faults.to_string(),
+        }
+    }
+
+    pub(crate) fn cache_path(&self) -> PathBuf {
+        self.path().join("cache")
+    }
+}
+
+fn try_read(kinds: &'static [Kind], folder: &Path, stages: &str) -> Result<Pipeline, Faults> {
+    let text = format!("[pipeline]\nformat = 1\nname = \"toy\"\n{stages}");
+    load(
+        Source::file("toy.toml", text),
+        PathBuf::from(folder),
+        kinds,
+        &[],
+    )
+}
+
+fn read(kinds: &'static [Kind], folder: &Path, stages: &str) -> Pipeline {
+    try_read(kinds, folder, stages).unwrap_or_else(|faults| panic!("{faults}"))
+}
+
+fn selected(pipeline: &Pipeline, selectors: &[&str]) -> Vec<InstanceId> {
+    let selectors: Vec<Selector> = selectors
+        .iter()
+        .map(|text| Selector::parse(text).unwrap())
+        .collect();
+    pipeline.select(&selectors).unwrap()
+}
+
+impl Asked<'_> {
+    /// What is said about the selected instances before such a run.
+    pub(crate) fn explain(&self, selectors: &[&str]) -> Vec<Explanation> {
+        let pipeline = read(self.kinds, self.folder, self.stages);
+        let cache = Cache::open(self.cache).unwrap();
+        let index = RecordIndex::load(&cache).unwrap();
+        let externals = Externals::digest(&pipeline, &mut StatIndex::in_memory()).unwrap();
+        let graph = Graph::build(&pipeline, None);
+        let known = Some((&cache, &index));
+        let forced = selected(&pipeline, self.forced).into_iter().collect();
+        let plan = plan_forcing(&pipeline, &graph, &externals, known, &forced);
+        let mut explainer = Explainer::new((&pipeline, &externals), &plan, known);
+        let asked = selected(&pipeline, selectors).into_iter();
+        asked.map(|id| explainer.explain(id).unwrap()).collect()
+    }
+
+    pub(crate) fn run(&self) -> Ran {
+        let pipeline = read(self.kinds, self.folder, self.stages);
+        let cache = Cache::open(self.cache).unwrap();
         let mut index = RecordIndex::load(&cache).unwrap();
         let mut stat = StatIndex::load(&cache);
         let externals = Externals::digest(&pipeline, &mut stat).unwrap();
         stat.save().unwrap();
-        let selectors: Vec<Selector> = selectors
-            .iter()
-            .map(|text| Selector::parse(text).unwrap())
-            .collect();
-        let targets = (!selectors.is_empty()).then(|| pipeline.select(&selectors).unwrap());
+        let targets = (!self.selectors.is_empty()).then(|| selected(&pipeline, self.selectors));
         let graph = Graph::build(&pipeline, targets.as_deref());
-        let plan = plan(&pipeline, &graph, &externals, Some((&cache, &index)));
+        let forced = selected(&pipeline, self.forced).into_iter().collect();
+        let known = Some((&cache, &index));
+        let plan = plan_forcing(&pipeline, &graph, &externals, known, &forced);
         let planned = plan
             .entries
             .iter()
@@ -98,6 +189,9 @@ impl Space {
             texts: BTreeMap::new(),
             failures: Vec::new(),
             warnings: Vec::new(),
+            targets: (pipeline.ids().filter(|id| graph.is_target(*id)))
+                .map(|id| pipeline.label(id))
+                .collect(),
         };
         let outcome = {
             let mut watch = |event: Event| match event {
@@ -112,11 +206,11 @@ impl Space {
             let options = Options {
                 jobs: 2,
                 capacity: &Capacity::uncounted(),
-                keep_going,
+                keep_going: self.keep_going,
                 stop: &stop,
                 run: "test",
             };
-            let mut executor = Inline::new(KINDS, &cache);
+            let mut executor = Inline::new(self.kinds, &cache);
             execute(
                 (&pipeline, &graph, &externals),
                 &plan,

@@ -14,14 +14,34 @@ use vgh::{
     },
 };
 
-pub(crate) const KINDS: &[Kind] = &[
-    Kind::of::<Number>(),
-    Kind::of::<Double>(),
-    Kind::of::<Collect>(),
-    Kind::of::<Count>(),
-    Kind::of::<Lines>(),
-    Kind::of::<Fail>(),
-];
+mod numbers;
+
+pub(crate) use numbers::DICE;
+use numbers::{Climb, Dice, Floor, Join, NumberBefore, Split, Total};
+
+pub(crate) const KINDS: &[Kind] = &all();
+
+pub(crate) const fn all() -> [Kind; 12] {
+    [
+        Kind::of::<Number>(),
+        Kind::of::<Double>(),
+        Kind::of::<Collect>(),
+        Kind::of::<Count>(),
+        Kind::of::<Lines>(),
+        Kind::of::<Fail>(),
+        Kind::of::<Floor>(),
+        Kind::of::<Total>(),
+        Kind::of::<Climb>(),
+        Kind::of::<Split>(),
+        Kind::of::<Dice>(),
+        Kind::of::<Join>(),
+    ]
+}
+
+/// `number` as it was before it had the parameter `note`.
+pub(crate) const fn number_without_note() -> Kind {
+    Kind::of::<NumberBefore>()
+}
 
 thread_local! {
     /// Updates that `count` did in this thread, for tests of progressive passes.

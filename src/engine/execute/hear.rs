@@ -78,7 +78,7 @@ impl Run<'_> {
                     executed: true,
                 },
             );
-            self.totals.executed += 1;
+            self.made.insert(key, pass);
             self.attempts.remove(&id);
             self.note_temporary(id);
             self.schedule.reached(id);
@@ -114,45 +114,34 @@ impl Run<'_> {
             shape: shape.digest(),
             manifest: manifest.0.clone(),
             outputs: outputs.clone(),
-            provenance: Provenance {
-                attempts: self.attempts.get(&id).copied().unwrap_or(1),
-                gpus: self
-                    .passes
-                    .get(&pass)
-                    .map_or_else(Vec::new, |state| state.gpus.clone()),
-                ..provenance(usage)
-            },
+            provenance: self.provenance(id, pass, usage),
         };
+        let ports = &stage.outputs;
+        let complete =
+            |record: &Record| (ports.iter()).all(|port| record.outputs.contains_key(port.name));
         let committed = self.cache.commit(&record)?;
         let settled = match committed {
             Committed::New | Committed::Same => outputs.clone(),
             Committed::Differs { canonical }
-                if canonical
-                    .outputs
-                    .values()
-                    .all(|content| self.cache.has(content)) =>
+                if complete(&canonical)
+                    && canonical
+                        .outputs
+                        .values()
+                        .all(|content| self.cache.has(content)) =>
             {
-                self.warn_differs(id, "the first result stays; the other is kept beside it");
+                let then = "the first result stays, the other is kept beside it";
+                self.warn_differs(id, (&canonical.outputs, outputs), then);
                 canonical.outputs
             }
             Committed::Differs { canonical } => {
                 self.cache.supersede(&record, &canonical)?;
-                self.warn_differs(
-                    id,
-                    "the first result's bytes are lost, so this one takes its place",
-                );
+                let then = "the first result's bytes are lost, so this one takes its place";
+                self.warn_differs(id, (&canonical.outputs, outputs), then);
                 outputs.clone()
             }
         };
         self.index.note(&record);
         Ok(settled)
-    }
-
-    fn warn_differs(&mut self, id: InstanceId, then: &str) {
-        let label = self.pipeline.label(id);
-        let message =
-            format!("`{label}` gave other bytes than an earlier run with the same key: {then}");
-        (self.watch)(Event::Warning { message });
     }
 
     /// The pass is over; what it did not reach has failed with `error`.
@@ -170,6 +159,7 @@ impl Run<'_> {
             let (stage, instance) = self.names(id);
             if self.totals.interrupted {
                 self.totals.skipped += 1;
+                self.failed.insert(id);
                 (self.watch)(Event::Skipped {
                     stage,
                     instance,
@@ -188,18 +178,23 @@ impl Run<'_> {
             });
         }
     }
-}
 
-fn provenance(usage: &Usage) -> Provenance {
-    Provenance {
-        started: usage.started.clone(),
-        duration_ms: usage.duration_ms,
-        peak_rss_bytes: usage.peak_rss_bytes,
-        host: usage.host.clone(),
-        device: usage.device.clone(),
-        instruction_set: usage.instruction_set.clone(),
-        environment: usage.environment.clone(),
-        program_version: env!("CARGO_PKG_VERSION").to_owned(),
-        ..Provenance::default()
+    fn provenance(&self, id: InstanceId, pass: u64, usage: &Usage) -> Provenance {
+        Provenance {
+            started: usage.started.clone(),
+            duration_ms: usage.duration_ms,
+            peak_rss_bytes: usage.peak_rss_bytes,
+            host: usage.host.clone(),
+            device: usage.device.clone(),
+            instruction_set: usage.instruction_set.clone(),
+            program_version: env!("CARGO_PKG_VERSION").to_owned(),
+            run: self.run.to_owned(),
+            pipeline: self.pipeline.name.clone(),
+            instance: self.pipeline.label(id),
+            environment: usage.environment.clone(),
+            attempts: self.attempts.get(&id).copied().unwrap_or(1),
+            gpus: (self.passes.get(&pass)).map_or_else(Vec::new, |state| state.gpus.clone()),
+            ..Provenance::default()
+        }
     }
 }

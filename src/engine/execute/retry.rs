@@ -191,6 +191,7 @@ impl Run<'_> {
     /// Says that an instance has failed, and counts it.
     pub(super) fn fail(&mut self, id: InstanceId, pass: u64, error: &str) {
         self.totals.failed += 1;
+        self.failed.insert(id);
         let (stage, instance) = self.names(id);
         (self.watch)(Event::Failed {
             pass,

@@ -12,7 +12,8 @@ use vgh::{
     cache::{Cache, RecordIndex, StatIndex},
     digest::Digest,
     engine::{
-        Event, Externals, Graph, Manifest, Options, Outcome, execute, executor::Inline, plan,
+        Capacity, Event, Externals, Graph, Manifest, Options, Outcome, execute, executor::Inline,
+        plan,
     },
     pipeline::{InstanceId, Pipeline},
     stages::KINDS,
@@ -109,6 +110,7 @@ fn run(pipeline: &Pipeline, externals: &Externals, cache: &Cache) -> Outcome {
     let stop = AtomicBool::new(false);
     let options = Options {
         jobs: 1,
+        capacity: &Capacity::uncounted(),
         keep_going: false,
         stop: &stop,
         run: "golden",
