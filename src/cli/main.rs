@@ -6,6 +6,7 @@ use clap::Parser;
 
 use crate::cli::{
     args::{Cli, Command},
+    cache,
     exit::{Exit, Failure},
     plan, run, show, worker,
 };
@@ -16,6 +17,7 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run::run(&args),
         Command::Plan(args) => plan::plan(&args),
         Command::Show(args) => show::show(&args),
+        Command::Cache(args) => cache::cache(&args),
         Command::Worker(args) => worker::worker(&args),
     };
     match outcome {

@@ -10,6 +10,7 @@ mod externals;
 mod graph;
 mod key;
 mod plan;
+mod roots;
 mod schedule;
 mod task;
 

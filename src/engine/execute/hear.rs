@@ -35,7 +35,11 @@ impl Run<'_> {
                 mark,
                 outputs,
                 usage,
-            } => self.commit_mark(task, mark, &outputs, &usage)?,
+            } => {
+                if self.may_keep(task, &outputs) {
+                    self.commit_mark(task, mark, &outputs, &usage)?;
+                }
+            }
             Report::Finished {
                 task,
                 outputs,
@@ -45,7 +49,9 @@ impl Run<'_> {
                     .passes
                     .get(&task)
                     .and_then(|pass| pass.by_mark.keys().last().copied());
-                self.commit_mark(task, last.unwrap_or(0), &outputs, &usage)?;
+                if self.may_keep(task, &outputs) {
+                    self.commit_mark(task, last.unwrap_or(0), &outputs, &usage)?;
+                }
                 self.over(task, "the kind returned without reaching this mark");
             }
             Report::Failed { task, error } => self.over(task, &error),
@@ -69,19 +75,20 @@ impl Run<'_> {
         for id in members.into_iter().flatten() {
             let outputs = self.commit(pass, id, outputs, usage)?;
             let key = self.manifests[&id].key();
-            self.results.insert(
-                id,
-                Done {
-                    key,
-                    outputs,
-                    duration_ms: usage.duration_ms,
-                    executed: true,
-                },
-            );
+            let done = Done {
+                key,
+                outputs,
+                duration_ms: usage.duration_ms,
+                executed: true,
+            };
             self.totals.executed += 1;
             self.attempts.remove(&id);
+            self.settle(id, done);
             self.note_temporary(id);
             self.schedule.reached(id);
+            if self.outdated(id) {
+                self.schedule.reconsider(id);
+            }
             let (stage, instance) = self.names(id);
             (self.watch)(Event::Finished {
                 pass,
@@ -120,12 +127,16 @@ impl Run<'_> {
                     .passes
                     .get(&pass)
                     .map_or_else(Vec::new, |state| state.gpus.clone()),
+                temp: stage.execution.temp,
                 ..provenance(usage)
             },
         };
         let committed = self.cache.commit(&record)?;
         let settled = match committed {
-            Committed::New | Committed::Same => outputs.clone(),
+            Committed::New | Committed::Same => {
+                self.index.note(&record);
+                outputs.clone()
+            }
             Committed::Differs { canonical }
                 if canonical
                     .outputs
@@ -133,18 +144,23 @@ impl Run<'_> {
                     .all(|content| self.cache.has(content)) =>
             {
                 self.warn_differs(id, "the first result stays; the other is kept beside it");
+                self.index.note(&canonical);
                 canonical.outputs
             }
             Committed::Differs { canonical } => {
-                self.cache.supersede(&record, &canonical)?;
+                let winner = match self.cache.supersede(&record, &canonical)? {
+                    // Another run was first to replace it.
+                    Committed::Differs { canonical } => *canonical,
+                    Committed::New | Committed::Same => record,
+                };
                 self.warn_differs(
                     id,
-                    "the first result's bytes are lost, so this one takes its place",
+                    "the first result's bytes are lost, so the next one takes its place",
                 );
-                outputs.clone()
+                self.index.note(&winner);
+                winner.outputs
             }
         };
-        self.index.note(&record);
         Ok(settled)
     }
 
@@ -156,9 +172,14 @@ impl Run<'_> {
     }
 
     /// The pass is over; what it did not reach has failed with `error`.
-    fn over(&mut self, pass: u64, error: &str) {
+    pub(super) fn over(&mut self, pass: u64, error: &str) {
         self.look_at_disk();
-        if self.try_again(pass, error) {
+        let Some(word) = self.last_word(pass, error) else {
+            return;
+        };
+        self.elsewhere.release(pass);
+        let error = word.error();
+        if !word.is_final() && self.try_again(pass, error) {
             return;
         }
         let unfinished = self.schedule.finished(pass);

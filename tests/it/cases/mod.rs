@@ -1,2 +1,4 @@
 //! The engine's edge cases by number: one file per theme, `case_03_float_spelling` and so on.
 mod execution;
+mod store;
+mod store_disk;
