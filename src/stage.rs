@@ -176,6 +176,9 @@ pub trait Stage: Serialize + DeserializeOwned + JsonSchema + Send + Sync + 'stat
     const PROGRESSIVE: Option<&'static str> = None;
     /// `lm::VERSION`, for kinds that compute with a model.
     const LM: Option<u32> = None;
+    /// Whether the same parameters and inputs always give the same bytes. Only
+    /// then may a pipeline call the result `temp`.
+    const BITWISE: bool = true;
 
     /// Ranges and relations between parameters that the types do not hold.
     fn check(&self) -> Result<(), Refusal> {
@@ -266,6 +269,7 @@ pub struct Kind {
     pub roles: &'static [Role],
     pub progressive: Option<&'static str>,
     pub lm: Option<u32>,
+    pub bitwise: bool,
     /// JSON Schema of the parameters, with their docs and defaults.
     pub schema: fn() -> schemars::Schema,
     /// From the text of a pipeline, with spans.
@@ -285,6 +289,7 @@ impl Kind {
             roles: S::ROLES,
             progressive: S::PROGRESSIVE,
             lm: S::LM,
+            bitwise: S::BITWISE,
             schema: || schemars::SchemaGenerator::default().into_root_schema_for::<S>(),
             parse: parse::<S>,
             revive: revive::<S>,

@@ -31,7 +31,7 @@ const WORK: &str = "work";
 const GATE: &str = "gate";
 /// How long another machine's folder is left alone, since its locks may not
 /// be visible here.
-const GRACE: Duration = Duration::from_hours(24);
+pub(super) const GRACE: Duration = Duration::from_hours(24);
 
 /// A private folder (mode 0700) on the cache's file system, removed on drop.
 #[derive(Debug)]
@@ -231,7 +231,7 @@ fn process_start() -> Option<String> {
     rest.split_whitespace().nth(19).map(str::to_owned)
 }
 
-fn boot() -> &'static str {
+pub(super) fn boot() -> &'static str {
     static BOOT: OnceLock<String> = OnceLock::new();
     BOOT.get_or_init(|| {
         fs::read_to_string("/proc/sys/kernel/random/boot_id")

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     cache::{
-        publish::Placed,
+        publish::{Draft, Placed},
         read::Stamp,
         space::fault,
         store::{Cache, is_absent},
@@ -123,8 +123,19 @@ impl Cache {
         let (digest, size) = (draft.digest, draft.size);
         let target = self.blob_path(&digest);
         if let Some(standing) = self.standing(&target, size)? {
-            draft.yield_to(&target, &standing)?;
-            return Ok((digest, size));
+            match Draft::renew(&target) {
+                Ok(true) => {
+                    self.trust_renewed(&digest, &standing, &target);
+                    draft.yield_to(&target, &standing)?;
+                    return Ok((digest, size));
+                }
+                Ok(false) => {}
+                // Another user's file: ours takes its place.
+                Err(_) => {
+                    draft.replace(&target)?;
+                    return Ok((digest, size));
+                }
+            }
         }
         if draft.place(&target)? == Placed::New
             && let Ok(found) = fs::metadata(&target)
@@ -133,6 +144,14 @@ impl Cache {
             self.checked().insert(digest, Stamp::of(&found));
         }
         Ok((digest, size))
+    }
+
+    /// Bytes that were checked before stay so, though their stamp moved.
+    fn trust_renewed(&self, digest: &Digest, before: &Metadata, target: &Path) {
+        let known = self.checked().get(digest) == Some(&Stamp::of(before));
+        if known && let Ok(found) = fs::metadata(target) {
+            self.checked().insert(*digest, Stamp::of(&found));
+        }
     }
 
     /// What stands at a blob's place. A file of the wrong size must not count

@@ -11,7 +11,8 @@ use crate::{
         publish::Placed,
         record::{Record, parse},
         sealed,
-        store::{Cache, FORMAT_VERSION},
+        space::fault,
+        store::{Cache, FORMAT_VERSION, is_absent},
     },
     digest::Key,
 };
@@ -118,6 +119,26 @@ impl Cache {
             }
         }
         Ok(found)
+    }
+
+    /// Removes a record and those beside it for good, for whoever decides what
+    /// may go; their bytes are not touched.
+    pub(super) fn retire(&self, key: &Key) -> Result<()> {
+        index_file::bury(self, key)?;
+        let beside = (1..)
+            .map(|n| self.beside_path(key, n))
+            .take_while(|path| path.exists());
+        let mut paths: Vec<_> = beside.collect();
+        // The last first: what is left after a kill is still found by counting.
+        paths.reverse();
+        paths.push(self.record_path(key));
+        for path in paths {
+            match fs::remove_file(&path) {
+                Err(error) if !is_absent(&error) => return Err(fault("remove", &path, 0, error)),
+                _ => {}
+            }
+        }
+        Ok(())
     }
 
     fn keep_beside(&self, record: &Record, bytes: &[u8]) -> Result<()> {

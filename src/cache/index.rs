@@ -6,7 +6,9 @@
 //! may be lost, torn, stale or garbage at any time.
 use std::{
     collections::{BTreeMap, HashMap},
-    fs,
+    fs::{self, File, FileTimes},
+    os::unix::fs::MetadataExt,
+    time::SystemTime,
 };
 
 use anyhow::Result;
@@ -23,6 +25,9 @@ use crate::{
     digest::{Digest, Key},
 };
 
+/// A use is remembered if the last one remembered is older than this.
+const USED_EVERY_S: i64 = 3600;
+
 /// What a run that executes nothing needs to know of a record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IndexEntry {
@@ -34,6 +39,8 @@ pub struct IndexEntry {
     pub outputs: BTreeMap<String, Content>,
     /// Size in bytes and time of change (ns) of the record's file.
     pub(super) file: (u64, i64),
+    /// When a run last used it, in seconds since 1970; 0 where nobody looked.
+    pub(super) used_s: i64,
 }
 
 impl IndexEntry {
@@ -56,7 +63,8 @@ impl IndexEntry {
             },
             duration_ms: record.provenance.duration_ms,
             outputs: record.outputs.clone(),
-            file: stamp(cache, &record.key)?,
+            file: stamp(cache, &record.key)?.0,
+            used_s: 0,
         })
     }
 }
@@ -143,15 +151,37 @@ impl RecordIndex {
     /// What the record of a key says, if it has one now. One `stat`; a record
     /// whose file changed, or that came after loading, is read.
     pub fn lookup(&self, key: &Key) -> Option<IndexEntry> {
-        let now = stamp(&self.cache, key)?;
-        match self.entries.get(key) {
-            Some(entry) if entry.file == now => Some(entry.clone()),
+        let (now, used_s) = stamp(&self.cache, key)?;
+        let entry = match self.entries.get(key) {
+            Some(entry) if entry.file == now => entry.clone(),
             _ => {
                 let entry = read_entry(&self.cache, key)?;
                 append_text(&self.cache, &entry.line());
-                Some(entry)
+                entry
             }
+        };
+        Some(IndexEntry { used_s, ..entry })
+    }
+
+    /// Remembers that a run takes this result: what was not used for long goes
+    /// first. To the hour, and as well as the file system allows.
+    pub fn mark_used(&self, entry: &IndexEntry) {
+        let now = SystemTime::now();
+        let since = now.duration_since(SystemTime::UNIX_EPOCH);
+        let now_s = since.map_or(0, |since| since.as_secs() as i64);
+        if (now_s - USED_EVERY_S..=now_s).contains(&entry.used_s) {
+            return;
         }
+        if let Ok(file) = File::open(self.cache.record_path(&entry.key)) {
+            let _ = file.set_times(FileTimes::new().set_accessed(now));
+        }
+    }
+
+    /// The outputs of every record known when the index was loaded or noted.
+    pub(super) fn contents(&self) -> impl Iterator<Item = (&Key, impl Iterator<Item = &Content>)> {
+        self.entries
+            .iter()
+            .map(|(key, entry)| (key, entry.outputs.values()))
     }
 
     /// Whether any record had this shape when the index was loaded or noted.
@@ -201,7 +231,7 @@ impl RecordIndex {
 
 fn read_entry(cache: &Cache, key: &Key) -> Option<IndexEntry> {
     // The stamp is taken first: a file replaced between is then read again later.
-    let file = stamp(cache, key)?;
+    let (file, _) = stamp(cache, key)?;
     let record = cache.record(key).ok().flatten()?;
     Some(IndexEntry {
         file,
@@ -209,10 +239,11 @@ fn read_entry(cache: &Cache, key: &Key) -> Option<IndexEntry> {
     })
 }
 
-fn stamp(cache: &Cache, key: &Key) -> Option<(u64, i64)> {
+/// What an entry remembers of its file, and the time of access in seconds.
+fn stamp(cache: &Cache, key: &Key) -> Option<((u64, i64), i64)> {
     let found = fs::symlink_metadata(cache.record_path(key)).ok()?;
     let stamp = Stamp::of(&found);
-    Some((stamp.size, stamp.modified_ns))
+    Some(((stamp.size, stamp.modified_ns), found.atime()))
 }
 
 #[cfg(test)]

@@ -56,6 +56,7 @@ impl IndexEntry {
             file: (fields.next()?.parse().ok()?, fields.next()?.parse().ok()?),
             kind: fields.next()?.to_owned(),
             outputs: BTreeMap::new(),
+            used_s: 0,
         };
         while let Some(name) = fields.next() {
             let digest = fields.next()?.parse().ok()?;

@@ -6,7 +6,10 @@
 use std::{
     fs::{self, DirBuilder, File, Metadata, OpenOptions, Permissions},
     io::{self, Read, Write},
-    os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt},
+    os::{
+        fd::AsRawFd,
+        unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt},
+    },
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -14,7 +17,7 @@ use std::{
 use anyhow::{Context, Result, bail};
 
 use crate::{
-    cache::space::fault,
+    cache::{lease::same_file, space::fault, store::is_absent},
     digest::{Digest, Hashing},
 };
 
@@ -89,6 +92,32 @@ impl Draft {
             return Ok(());
         }
         sync_dir(parent(target)?)
+    }
+
+    /// Makes what stands at `target` count as written now, so that nobody who
+    /// removes old bytes takes it from under us; false if it is gone by now.
+    pub(super) fn renew(target: &Path) -> Result<bool> {
+        let file = match File::open(target) {
+            Ok(file) => file,
+            Err(error) if is_absent(&error) => return Ok(false),
+            Err(error) => return Err(fault("read", target, 0, error)),
+        };
+        let keep = libc::timespec {
+            tv_sec: 0,
+            tv_nsec: libc::UTIME_OMIT,
+        };
+        let now = libc::timespec {
+            tv_sec: 0,
+            tv_nsec: libc::UTIME_NOW,
+        };
+        let times = [keep, now];
+        // SAFETY: the descriptor is open, `times` holds the two times that the call reads.
+        let code = unsafe { libc::futimens(file.as_raw_fd(), times.as_ptr()) };
+        if code != 0 {
+            return Err(fault("renew", target, 0, io::Error::last_os_error()));
+        }
+        // A removal before our renewal was not ours to stop.
+        Ok(same_file(&file, target))
     }
 
     /// Publishes at `target` in the place of what stands there.

@@ -2,7 +2,14 @@
 //!
 //! A record file that cannot be trusted is moved to quarantine and counts as a
 //! miss, never as an error.
-use std::{collections::BTreeMap, ffi::OsString, fs, path::Path};
+use std::{
+    collections::BTreeMap,
+    ffi::OsString,
+    fs::{self, OpenOptions},
+    io::{self, Read},
+    os::unix::fs::OpenOptionsExt,
+    path::Path,
+};
 
 use anyhow::{Result, ensure};
 use serde::{Deserialize, Serialize};
@@ -59,6 +66,8 @@ pub struct Provenance {
     pub instance: String,
     pub attempts: u32,
     pub log: Option<String>,
+    /// Whether its bytes were meant to go once nothing needed them.
+    pub temp: bool,
 }
 
 impl Record {
@@ -90,7 +99,7 @@ impl Cache {
     /// garbage is a miss: it is moved to quarantine, with a notice.
     pub fn record(&self, key: &Key) -> Result<Option<Record>> {
         let path = self.record_path(key);
-        let bytes = match fs::read(&path) {
+        let bytes = match read_quietly(&path) {
             Ok(bytes) => bytes,
             Err(error) if is_absent(&error) => return Ok(None),
             Err(error) => return Err(fault("read", &path, 0, error)),
@@ -157,6 +166,24 @@ impl Cache {
         }
         Ok(keys)
     }
+}
+
+/// Reads a file without its time of access moving, which says when a run last
+/// used the record; where the system refuses that, it moves.
+fn read_quietly(path: &Path) -> io::Result<Vec<u8>> {
+    let open = |flags| OpenOptions::new().read(true).custom_flags(flags).open(path);
+    #[cfg(target_os = "linux")]
+    let opened = open(libc::O_NOATIME).or_else(|error| match error.raw_os_error() {
+        Some(libc::EPERM) => open(0),
+        _ => Err(error),
+    });
+    #[cfg(not(target_os = "linux"))]
+    let opened = open(0);
+    let mut file = opened?;
+    let size = file.metadata().map_or(0, |found| found.len());
+    let mut bytes = Vec::with_capacity(size.min(1 << 20) as usize + 1);
+    file.read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 pub(super) fn parse(bytes: &[u8], key: &Key) -> Result<Record> {

@@ -7,6 +7,7 @@
 use std::{
     fs::{self, File},
     path::{Path, PathBuf},
+    time::SystemTime,
 };
 
 use anyhow::{Context, Result, ensure};
@@ -16,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     cache::{
         attempt::{nonce, remove_all},
+        lease::Leased,
         publish::{copy_synced, ensure_dir, sync_dir},
         record::names,
         sealed,
@@ -36,6 +38,15 @@ pub struct Snapshot {
     pub mark: u64,
     /// The files, to be read only.
     pub dir: PathBuf,
+}
+
+/// What the snapshots of a family take.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Kept {
+    pub(super) family: Digest,
+    pub(super) bytes: u64,
+    /// When the last one came.
+    pub(super) written: SystemTime,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -114,6 +125,46 @@ impl Cache {
     pub fn drop_snapshot(&self, family: &Digest) -> Result<()> {
         let home = self.snapshot_home(family);
         remove_all(&home).map_err(|error| fault("remove", &home, 0, error))
+    }
+
+    /// Reads every resume state that no run works on now; how many were broken.
+    pub(super) fn check_snapshots(&self) -> Result<usize> {
+        let mut broken = 0;
+        for Kept { family, .. } in self.kept_snapshots()? {
+            let lease = self.try_lease(&family, "vgh cache verify");
+            if matches!(lease, Ok(Leased::Busy { .. })) {
+                continue;
+            }
+            let before = self.snapshots_of(&family)?.len();
+            self.snapshot(&family)?;
+            broken += before.saturating_sub(self.snapshots_of(&family)?.len());
+        }
+        Ok(broken)
+    }
+
+    /// What is kept as resume state, family by family.
+    pub(super) fn kept_snapshots(&self) -> Result<Vec<Kept>> {
+        let mut kept = Vec::new();
+        for name in names(&self.root().join("snapshots"))? {
+            let Ok(family) = name.to_string_lossy().parse::<Digest>() else {
+                continue;
+            };
+            let home = self.snapshot_home(&family);
+            // Replaced or dropped while we look: the next time counts it.
+            let files = walk::files(&home, Links::Refuse).unwrap_or_default();
+            let found = files
+                .iter()
+                .filter_map(|file| fs::metadata(&file.path).ok());
+            let bytes = found.map(|found| found.len()).sum();
+            if let Ok(written) = fs::metadata(&home).and_then(|found| found.modified()) {
+                kept.push(Kept {
+                    family,
+                    bytes,
+                    written,
+                });
+            }
+        }
+        Ok(kept)
     }
 
     fn snapshot_home(&self, family: &Digest) -> PathBuf {

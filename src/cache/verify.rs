@@ -40,6 +40,8 @@ pub struct Report {
     pub orphan_bytes: u64,
     /// What lies among the blobs and is none.
     pub strangers: Vec<PathBuf>,
+    /// Resume states that were not whole; moved to quarantine.
+    pub broken_snapshots: usize,
 }
 
 /// An output whose bytes are not all there.
@@ -61,7 +63,10 @@ pub struct Corrupt {
 impl Report {
     /// Whether nothing is damaged.
     pub fn is_sound(&self) -> bool {
-        self.garbage_records == 0 && self.corrupt.is_empty() && self.strangers.is_empty()
+        self.garbage_records == 0
+            && self.corrupt.is_empty()
+            && self.strangers.is_empty()
+            && self.broken_snapshots == 0
     }
 }
 
@@ -92,6 +97,9 @@ impl Cache {
                     unreadable @ Broken::Unreadable { .. } => return Err(unreadable.into()),
                 }
             }
+        }
+        if read_data {
+            report.broken_snapshots = self.check_snapshots()?;
         }
         let named = self.check_records(&mut sizes, &mut report)?;
         for (_, size) in sizes.iter().filter(|(digest, _)| !named.contains(digest)) {

@@ -3,7 +3,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::pipeline::parse_bytes;
+use crate::{cli::cache, pipeline::parse_bytes};
 
 /// From which pretraining checkpoint should reinforcement learning start, and why.
 #[derive(Debug, Parser)]
@@ -23,6 +23,8 @@ pub(super) enum Command {
     Why(Why),
     /// Print a result: a table, or what a folder holds
     Show(Show),
+    /// List, check and clear what the cache holds
+    Cache(cache::Cache),
     /// Execute tasks from standard input (started by `run`)
     #[command(hide = true)]
     Worker(Worker),

@@ -6,6 +6,7 @@ use clap::Parser;
 
 use crate::cli::{
     args::{Cli, Command},
+    cache,
     exit::{Exit, Failure},
     plan, run, show, why, worker,
 };
@@ -17,6 +18,7 @@ pub fn main() -> ExitCode {
         Command::Plan(args) => plan::plan(&args),
         Command::Why(args) => why::why(&args),
         Command::Show(args) => show::show(&args),
+        Command::Cache(args) => cache::cache(&args),
         Command::Worker(args) => worker::worker(&args),
     };
     match outcome {

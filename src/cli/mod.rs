@@ -1,6 +1,7 @@
 //! The commands, one short file each; the only place that knows clap.
 mod answer;
 mod args;
+mod cache;
 mod cost;
 mod exit;
 mod explanation;

@@ -4,8 +4,13 @@
 //! executor before it reports them; the record comes last.
 mod again;
 mod differ;
+mod elsewhere;
+mod guard;
 mod hear;
+mod lookup;
+mod mend;
 mod retry;
+mod temp;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -16,12 +21,18 @@ use std::{
 use anyhow::{Context as _, Result};
 
 use crate::{
-    cache::{Cache, Content, IndexEntry, RecordIndex},
-    digest::{Digest, Key},
+    cache::{Cache, Content, Pin, RecordIndex},
+    digest::Key,
     engine::{
         capacity::Capacity,
         event::{Event, RunTotals},
-        execute::retry::Delayed,
+        execute::{
+            elsewhere::{Elsewhere, LOOK},
+            guard::Guarded,
+            mend::Mending,
+            retry::Delayed,
+            temp::Passing,
+        },
         executor::{Begun, Executor},
         externals::Externals,
         graph::Graph,
@@ -55,6 +66,8 @@ pub struct Outcome {
     pub totals: RunTotals,
     /// Results by instance, cached or executed.
     pub results: BTreeMap<InstanceId, Done>,
+    /// Keeps the results where they are until whoever asked has them.
+    pub pin: Pin,
 }
 
 /// The result of one instance.
@@ -81,6 +94,7 @@ pub fn execute(
     options: &Options<'_>,
     watch: &mut dyn FnMut(Event),
 ) -> Result<Outcome> {
+    let pin = cache.pin(options.run, &plan.roots(pipeline, externals))?;
     let (cached, to_run, maybe) = plan.counts();
     watch(Event::RunStarted {
         run: options.run.to_owned(),
@@ -113,11 +127,15 @@ pub fn execute(
         made: BTreeMap::new(),
         failed: BTreeSet::new(),
         run: options.run,
+        elsewhere: Elsewhere::new(options.run),
+        mending: Mending::default(),
+        passing: Passing::default(),
         totals: RunTotals::default(),
         begun: Instant::now(),
     };
-    run.drive(executor, options)?;
-    Ok(run.close())
+    run.drive(executor, options, &pin)?;
+    run.let_go(&pin, true)?;
+    Ok(run.close(pin))
 }
 
 fn nodes(
@@ -143,6 +161,8 @@ struct PassState {
     stage: String,
     /// Wanted mark to the instances that want it; 0 for kinds without marks.
     by_mark: BTreeMap<u64, Vec<InstanceId>>,
+    /// What it reads outside the cache.
+    guarded: Vec<Guarded>,
     begun: Instant,
     /// Counts from 1.
     attempt: u32,
@@ -174,12 +194,20 @@ struct Run<'a> {
     failed: BTreeSet<InstanceId>,
     /// The run's name.
     run: &'a str,
+    elsewhere: Elsewhere,
+    mending: Mending,
+    passing: Passing,
     totals: RunTotals,
     begun: Instant,
 }
 
 impl Run<'_> {
-    fn drive(&mut self, executor: &mut dyn Executor, options: &Options<'_>) -> Result<()> {
+    fn drive(
+        &mut self,
+        executor: &mut dyn Executor,
+        options: &Options<'_>,
+        pin: &Pin,
+    ) -> Result<()> {
         loop {
             if options.stop.load(Ordering::Relaxed) && !self.totals.interrupted {
                 self.totals.interrupted = true;
@@ -189,83 +217,34 @@ impl Run<'_> {
             self.wake();
             match self.schedule.next() {
                 Some(Ask::Consider(id)) => self.consider(id),
-                Some(Ask::Start(start)) => self.start(&start, executor)?,
-                None if self.schedule.running() == 0 && self.nothing_left() => return Ok(()),
+                Some(Ask::Start(start)) => {
+                    if self.may_start(&start)? {
+                        self.start(&start, executor)?;
+                    }
+                }
+                None if self.schedule.running() == 0
+                    && !self.is_waiting()
+                    && self.nothing_left() =>
+                {
+                    return Ok(());
+                }
                 None => {
-                    if let Some(report) = executor.wait(self.patience(STOP_POLL))? {
+                    if let Some(report) =
+                        executor.wait(self.patience(if self.elsewhere.awaited() {
+                            LOOK
+                        } else {
+                            STOP_POLL
+                        }))?
+                    {
                         self.hear(report)?;
                     }
                 }
             }
+            self.look_elsewhere()?;
+            self.let_go(pin, false)?;
             for message in self.cache.take_notices() {
                 (self.watch)(Event::Warning { message });
             }
-        }
-    }
-
-    /// Finds the key of an instance whose inputs are settled, and looks it up.
-    fn consider(&mut self, id: InstanceId) {
-        let instance = self.pipeline.instance(id);
-        let kind = self.pipeline.stage_of(id).kind;
-        let manifest = Manifest::full(kind, instance, self.externals.of(id), |input, source| {
-            self.content(id, input, source)
-        });
-        let key = manifest.key();
-        let found = self.index.lookup(&key);
-        let complete = |outputs: &Settled| {
-            let ports = &self.pipeline.stage_of(id).outputs;
-            ports.iter().all(|port| outputs.contains_key(port.name))
-        };
-        let usable = |entry: &IndexEntry| {
-            complete(&entry.outputs)
-                && (!self.graph.is_target(id) || self.planned_again(id) || self.present(entry))
-        };
-        if !self.schedule.must_remake(id)
-            && let Some(entry) = found.filter(usable)
-        {
-            self.hit(id, key, entry);
-            return;
-        }
-        let mut lost: Vec<InstanceId> = Vec::new();
-        for (i, input) in instance.inputs.iter().enumerate() {
-            for (j, source) in input.sources.iter().enumerate() {
-                if !self.cache.has(self.content(id, i, j)) {
-                    lost.push(source.instance);
-                }
-            }
-        }
-        lost.sort_unstable();
-        lost.dedup();
-        let there = self.capacity.total(u32::MAX);
-        if let Some(lack) = Capacity::lack(&self.schedule.takes(id), &there) {
-            self.schedule.refuse(id);
-            self.fail(id, 0, &lack);
-            return;
-        }
-        self.schedule.keeps(id, self.largest_input(id));
-        let family = manifest.family(kind);
-        self.manifests.insert(id, manifest);
-        self.schedule
-            .miss(id, family, mark(kind, instance).unwrap_or(0), &lost);
-    }
-
-    /// What a worker most likely keeps in memory for the next task.
-    fn largest_input(&self, id: InstanceId) -> Option<Digest> {
-        let inputs = self.pipeline.instance(id).inputs.iter();
-        let contents = inputs.flat_map(|input| &input.sources).map(|source| {
-            let content = &self.results[&source.instance].outputs[source.output.name];
-            (content.size, content.digest)
-        });
-        contents.max().map(|(_, digest)| digest)
-    }
-
-    /// The bytes of a result that may go once its consumers are done.
-    fn note_temporary(&mut self, id: InstanceId) {
-        if self.pipeline.stage_of(id).execution.temp
-            && let Some(done) = self.results.get(&id)
-        {
-            let bytes = done.outputs.values().map(|content| content.size).sum();
-            self.schedule.temporary(id, bytes);
         }
     }
 
@@ -321,10 +300,17 @@ impl Run<'_> {
             snapshots: (progressive && stage.execution.snapshots == Snapshots::Last)
                 .then_some(family),
         };
+        let (guarded, changed) = match self.guard(last) {
+            Ok(guarded) => (guarded, None),
+            Err(changed) => (Vec::new(), Some(changed)),
+        };
         let place = self.placement(start, last);
         let gpus = place.gpus.clone().unwrap_or_default();
         let attempt = self.attempt_of(&start.members);
-        if let Begun::NotNow(why) = executor.start(task, place)? {
+        if changed.is_none()
+            && let Begun::NotNow(why) = executor.start(task, place)?
+        {
+            self.elsewhere.release(start.pass);
             return self.begin_later(start, &why);
         }
         self.passes.insert(
@@ -332,11 +318,16 @@ impl Run<'_> {
             PassState {
                 stage: name.clone(),
                 by_mark,
+                guarded,
                 begun: Instant::now(),
                 attempt,
                 gpus,
             },
         );
+        if let Some(changed) = changed {
+            self.void(start.pass, changed);
+            return Ok(());
+        }
         (self.watch)(Event::Started {
             pass: start.pass,
             stage: name,
@@ -361,7 +352,7 @@ impl Run<'_> {
         delivered.collect()
     }
 
-    fn close(mut self) -> Outcome {
+    fn close(mut self, pin: Pin) -> Outcome {
         for (id, because) in self.schedule.skip_rest() {
             self.totals.skipped += 1;
             self.failed.insert(id);
@@ -386,6 +377,7 @@ impl Run<'_> {
         Outcome {
             totals: self.totals,
             results: self.results,
+            pin,
         }
     }
 }

@@ -143,7 +143,7 @@ fn variable(name: &str) -> Result<Option<String>> {
     }
 }
 
-fn digest_of(path: &Path, stat: &mut StatIndex) -> Result<Digest> {
+pub(super) fn digest_of(path: &Path, stat: &mut StatIndex) -> Result<Digest> {
     let metadata = std::fs::metadata(path).with_context(|| format!("read {}", path.display()))?;
     if metadata.is_dir() {
         Ok(stat.tree_of(path)?.digest())

@@ -11,6 +11,7 @@ mod externals;
 mod graph;
 mod key;
 mod plan;
+mod roots;
 mod schedule;
 mod task;
 

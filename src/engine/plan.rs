@@ -181,7 +181,7 @@ impl Draft<'_> {
             planned.key = Some(key);
             // A record that lacks an output is of an older form of the kind.
             let complete = |outputs: &Settled| {
-                (stage.kind.ports.outputs.iter()).all(|port| outputs.contains_key(port.name))
+                (stage.outputs.iter()).all(|port| outputs.contains_key(port.name))
             };
             planned.outputs = self
                 .cache

@@ -11,12 +11,14 @@
 //! - `Lacking(n)`: must run, but n producers must first make lost bytes again.
 //! - `Running`: in a pass.
 //! - `Delayed`: an attempt failed; the caller says when the next one is due.
+//! - `Elsewhere`: its pass was taken back; the caller says when to look again.
 //! - `Settled`, `Failed`, `Skipped`: final, except that a settled instance
 //!   whose bytes are lost goes through `Ready` once more.
 //!
 //! What fits starts at once, best rank first ([`Rank`]); a larger one that does
 //! not fit yet is overtaken by smaller ones and reserves nothing.
 mod amounts;
+mod elsewhere;
 mod ending;
 mod node;
 mod queue;
@@ -236,13 +238,14 @@ impl Schedule {
         }
     }
 
-    /// Whether the instance has to run although there may be a record.
+    /// Whether its bytes are wanted although nothing else asks for them.
     pub(super) fn must_remake(&self, id: InstanceId) -> bool {
         self.nodes[&id].remake
     }
 
     /// The considered instance has a record, and what is needed of its bytes.
     pub(super) fn hit(&mut self, id: InstanceId) {
+        self.node(id).remake = false;
         self.settle(id);
     }
 

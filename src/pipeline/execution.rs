@@ -9,6 +9,7 @@ use crate::{
         names::Names,
         node::{Entry, Node, describe, entries},
     },
+    stage::Kind,
 };
 
 const RESOURCES: [&str; 6] = ["cpu", "gpu", "memory", "disk", "network", "time"];
@@ -16,13 +17,20 @@ const RESOURCES: [&str; 6] = ["cpu", "gpu", "memory", "disk", "network", "time"]
 /// The settings of one stage; what has a fault keeps its default.
 pub(super) fn settle(
     written: &[Entry<'_>],
+    kind: Option<&Kind>,
     names: &mut Names<'_>,
     faults: &mut Faults,
 ) -> Execution {
     let mut execution = Execution::default();
     for entry in written {
         let done = names.fill_plain(&entry.value, faults, |node| {
-            set(&mut execution, entry.key.get_ref(), node)
+            let mut found = set(&mut execution, entry.key.get_ref(), node);
+            if let Some(kind) = kind.filter(|kind| execution.temp && !kind.bitwise)
+                && entry.key.get_ref() == "temp"
+            {
+                found.push(not_made_again(kind, node));
+            }
+            found
         });
         for fault in done.unwrap_or_default() {
             faults.push(fault);
@@ -40,6 +48,15 @@ fn set(execution: &mut Execution, word: &str, node: &Node<'_>) -> Vec<Diagnostic
         _ => snapshots(node).map(|value| execution.snapshots = value),
     };
     done.err().into_iter().collect()
+}
+
+fn not_made_again(kind: &Kind, node: &Node<'_>) -> Diagnostic {
+    Diagnostic::new(format!(
+        "`temp` is not for kind `{}`, which may give other bytes when it runs again",
+        kind.name
+    ))
+    .at(node.span())
+    .help("leave `temp` out; `vgh cache gc` removes bytes that no pipeline needs")
 }
 
 fn resources(execution: &mut Execution, node: &Node<'_>) -> Vec<Diagnostic> {

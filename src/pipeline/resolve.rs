@@ -76,7 +76,8 @@ fn resolve(
     let executions: Vec<Execution> = written
         .stages
         .iter()
-        .map(|stage| execution::settle(&stage.execution, &mut names, faults))
+        .zip(&frames)
+        .map(|(stage, frame)| execution::settle(&stage.execution, frame.kind, &mut names, faults))
         .collect();
     let wiring = connect::connect(&written.stages, &frames, &mut names, faults)?;
     let order = order::order(&written.stages, &wiring.edges, faults);

@@ -41,19 +41,20 @@ impl Run<'_> {
         let again =
             made.is_none() && self.planned_again(id) && (self.forced(id) || !self.present(&entry));
         let duration_ms = entry.duration_ms;
-        self.results.insert(
-            id,
-            Done {
-                key,
-                outputs: entry.outputs,
-                duration_ms,
-                executed: made.is_some(),
-            },
-        );
+        let done = Done {
+            key,
+            outputs: entry.outputs,
+            duration_ms,
+            executed: made.is_some(),
+        };
+        let first = self.settle(id, done);
         self.note_temporary(id);
         self.schedule.hit(id);
         if again {
             self.schedule.remake(id);
+            return;
+        }
+        if !first && !self.planned_again(id) {
             return;
         }
         let (stage, instance) = self.names(id);

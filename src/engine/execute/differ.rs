@@ -14,7 +14,7 @@ impl Run<'_> {
         (canonical, other): (&Settled, &Settled),
         then: &str,
     ) {
-        let ports = self.pipeline.stage_of(id).kind.ports.outputs.iter();
+        let ports = self.pipeline.stage_of(id).outputs.iter();
         let differing = ports.filter_map(|port| {
             let (first, second) = (canonical.get(port.name)?, other.get(port.name)?);
             if first.digest == second.digest {

@@ -35,7 +35,11 @@ impl Run<'_> {
                 mark,
                 outputs,
                 usage,
-            } => self.commit_mark(task, mark, &outputs, &usage)?,
+            } => {
+                if self.may_keep(task, &outputs) {
+                    self.commit_mark(task, mark, &outputs, &usage)?;
+                }
+            }
             Report::Finished {
                 task,
                 outputs,
@@ -45,7 +49,9 @@ impl Run<'_> {
                     .passes
                     .get(&task)
                     .and_then(|pass| pass.by_mark.keys().last().copied());
-                self.commit_mark(task, last.unwrap_or(0), &outputs, &usage)?;
+                if self.may_keep(task, &outputs) {
+                    self.commit_mark(task, last.unwrap_or(0), &outputs, &usage)?;
+                }
                 self.over(task, "the kind returned without reaching this mark");
             }
             Report::Failed { task, error } => self.over(task, &error),
@@ -69,19 +75,20 @@ impl Run<'_> {
         for id in members.into_iter().flatten() {
             let outputs = self.commit(pass, id, outputs, usage)?;
             let key = self.manifests[&id].key();
-            self.results.insert(
-                id,
-                Done {
-                    key,
-                    outputs,
-                    duration_ms: usage.duration_ms,
-                    executed: true,
-                },
-            );
+            let done = Done {
+                key,
+                outputs,
+                duration_ms: usage.duration_ms,
+                executed: true,
+            };
             self.made.insert(key, pass);
             self.attempts.remove(&id);
+            self.settle(id, done);
             self.note_temporary(id);
             self.schedule.reached(id);
+            if self.outdated(id) {
+                self.schedule.reconsider(id);
+            }
             let (stage, instance) = self.names(id);
             (self.watch)(Event::Finished {
                 pass,
@@ -121,7 +128,10 @@ impl Run<'_> {
             |record: &Record| (ports.iter()).all(|port| record.outputs.contains_key(port.name));
         let committed = self.cache.commit(&record)?;
         let settled = match committed {
-            Committed::New | Committed::Same => outputs.clone(),
+            Committed::New | Committed::Same => {
+                self.index.note(&record);
+                outputs.clone()
+            }
             Committed::Differs { canonical }
                 if complete(&canonical)
                     && canonical
@@ -131,23 +141,33 @@ impl Run<'_> {
             {
                 let then = "the first result stays, the other is kept beside it";
                 self.warn_differs(id, (&canonical.outputs, outputs), then);
+                self.index.note(&canonical);
                 canonical.outputs
             }
             Committed::Differs { canonical } => {
-                self.cache.supersede(&record, &canonical)?;
-                let then = "the first result's bytes are lost, so this one takes its place";
+                let then = "the first result's bytes are lost, so the next one takes its place";
                 self.warn_differs(id, (&canonical.outputs, outputs), then);
-                outputs.clone()
+                let winner = match self.cache.supersede(&record, &canonical)? {
+                    // Another run was first to replace it.
+                    Committed::Differs { canonical } => *canonical,
+                    Committed::New | Committed::Same => record,
+                };
+                self.index.note(&winner);
+                winner.outputs
             }
         };
-        self.index.note(&record);
         Ok(settled)
     }
 
     /// The pass is over; what it did not reach has failed with `error`.
-    fn over(&mut self, pass: u64, error: &str) {
+    pub(super) fn over(&mut self, pass: u64, error: &str) {
         self.look_at_disk();
-        if self.try_again(pass, error) {
+        let Some(word) = self.last_word(pass, error) else {
+            return;
+        };
+        self.elsewhere.release(pass);
+        let error = word.error();
+        if !word.is_final() && self.try_again(pass, error) {
             return;
         }
         let unfinished = self.schedule.finished(pass);
@@ -192,6 +212,7 @@ impl Run<'_> {
             pipeline: self.pipeline.name.clone(),
             instance: self.pipeline.label(id),
             environment: usage.environment.clone(),
+            temp: self.pipeline.stage_of(id).execution.temp,
             attempts: self.attempts.get(&id).copied().unwrap_or(1),
             gpus: (self.passes.get(&pass)).map_or_else(Vec::new, |state| state.gpus.clone()),
             ..Provenance::default()

@@ -44,7 +44,7 @@ impl Schedule {
     }
 
     /// Gives back what the pass held; members that did not reach their end.
-    fn end(&mut self, pass: u64) -> Vec<InstanceId> {
+    pub(super) fn end(&mut self, pass: u64) -> Vec<InstanceId> {
         let unfinished = self.unfinished(pass);
         let Some(over) = self.passes.remove(&pass) else {
             return unfinished;

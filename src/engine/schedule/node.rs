@@ -14,6 +14,7 @@ pub(super) enum State {
     Lacking(usize),
     Running,
     Delayed,
+    Elsewhere,
     Settled,
     Failed,
     Skipped,

@@ -2,3 +2,5 @@
 mod execution;
 mod meaning;
 mod reasons;
+mod store;
+mod store_disk;

@@ -1,0 +1,121 @@
+//! The arguments of `vgh cache`, as clap reads them.
+use std::{path::PathBuf, time::Duration};
+
+use clap::{Args, Subcommand};
+
+use crate::cli::cache::amount::{parse_bytes, parse_duration};
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct Cache {
+    #[command(subcommand)]
+    pub(super) command: Command,
+    /// The cache folder (default: the nearest `cache/` upwards, else ./cache)
+    #[arg(
+        long = "cache",
+        env = "VGH_CACHE",
+        value_name = "DIR",
+        global = true,
+        id = "cache_folder"
+    )]
+    pub(super) folder: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// List what the cache holds, by kind or by stage
+    Ls(Ls),
+    /// Remove what nothing needs any more
+    Gc(Gc),
+    /// Check that records and bytes are whole; exit code 4 if not
+    Verify(Verify),
+    /// Retire distrusted results, so that the next run makes them anew
+    Drop(Drop),
+    /// Print where the cache is, or where the bytes of a result are
+    Path(Path),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Ls {
+    /// Pipeline files, to list their stages by name
+    #[arg(value_name = "FILE")]
+    pub(super) pipelines: Vec<PathBuf>,
+    /// One line for each record
+    #[arg(short, long)]
+    pub(super) long: bool,
+    /// Print as JSON
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+/// Without further rules only garbage goes: bytes that no record names, and
+/// what dead processes left. Nothing that a live run needs ever goes, nor what
+/// is younger than the oldest live run; runs and this command do not wait for
+/// each other.
+#[derive(Debug, Args)]
+pub(super) struct Gc {
+    /// Keep the results of these pipelines; others go
+    #[arg(value_name = "FILE")]
+    pub(super) pipelines: Vec<PathBuf>,
+    /// Keep the results of the last N runs; others go
+    #[arg(long, value_name = "N")]
+    pub(super) keep_runs: Option<usize>,
+    /// Results that no run took for this long go, such as `30d` or `12h`
+    #[arg(long, value_name = "AGE", value_parser = parse_duration)]
+    pub(super) older_than: Option<Duration>,
+    /// Bytes go, temporary and long unused ones first, until this much is left,
+    /// such as `20GiB`; records stay, so that nothing after them runs again
+    #[arg(long, value_name = "SIZE", value_parser = parse_bytes)]
+    pub(super) max_size: Option<u64>,
+    /// The same until this much is free on the disk
+    #[arg(long, value_name = "SIZE", value_parser = parse_bytes)]
+    pub(super) free_space: Option<u64>,
+    /// What was made within this time stays whatever the rules say
+    #[arg(long, value_name = "AGE", value_parser = parse_duration, default_value = "1min")]
+    pub(super) grace: Duration,
+    /// Say what would go, and remove nothing
+    #[arg(short = 'n', long)]
+    pub(super) dry_run: bool,
+    /// Print as JSON
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Verify {
+    /// Read every byte, not only names and sizes
+    #[arg(long)]
+    pub(super) read_data: bool,
+    /// Retire records whose bytes are lost, so that the next run makes them
+    /// anew, and move away what does not belong here
+    #[arg(long)]
+    pub(super) repair: bool,
+    /// Print as JSON
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Drop {
+    /// Keys (at least their first 8 digits), or a pipeline file and selectors
+    #[arg(value_name = "KEY|SELECTOR", required = true)]
+    pub(super) words: Vec<String>,
+    /// Set parameters as `run` does
+    #[arg(long = "set", value_name = "NAME=VALUE")]
+    pub(super) set: Vec<String>,
+    /// Print as JSON
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Path {
+    /// A pipeline file, then selectors such as `grpo.rewards@step=25`
+    #[arg(value_name = "FILE] [SELECTOR")]
+    pub(super) words: Vec<String>,
+    /// Set parameters as `run` does
+    #[arg(long = "set", value_name = "NAME=VALUE")]
+    pub(super) set: Vec<String>,
+    /// Print as JSON
+    #[arg(long)]
+    pub(super) json: bool,
+}

@@ -1,0 +1,94 @@
+//! From an instance whose inputs are settled to its key, and from the key to a
+//! record or to the need to run.
+use crate::{
+    cache::IndexEntry,
+    digest::{Digest, Key},
+    engine::{
+        capacity::Capacity,
+        execute::Run,
+        key::{Manifest, mark},
+    },
+    pipeline::InstanceId,
+};
+
+impl Run<'_> {
+    /// Finds the key of an instance whose inputs are settled, and looks it up.
+    pub(super) fn consider(&mut self, id: InstanceId) {
+        let instance = self.pipeline.instance(id);
+        let kind = self.pipeline.stage_of(id).kind;
+        let manifest = self.manifest(id);
+        let key = manifest.key();
+        if let Some(entry) = self.usable(id, &key) {
+            self.index.mark_used(&entry);
+            self.hit(id, key, entry);
+            return;
+        }
+        let mut lost: Vec<InstanceId> = Vec::new();
+        for (i, input) in instance.inputs.iter().enumerate() {
+            for (j, source) in input.sources.iter().enumerate() {
+                if !self.cache.has(self.content(id, i, j)) {
+                    lost.push(source.instance);
+                }
+            }
+        }
+        lost.sort_unstable();
+        lost.dedup();
+        let there = self.capacity.total(u32::MAX);
+        if let Some(lack) = Capacity::lack(&self.schedule.takes(id), &there) {
+            self.schedule.refuse(id);
+            self.fail(id, 0, &lack);
+            return;
+        }
+        self.schedule.keeps(id, self.largest_input(id));
+        self.note_miss(id, &key);
+        let family = manifest.family(kind);
+        self.manifests.insert(id, manifest);
+        self.schedule
+            .miss(id, family, mark(kind, instance).unwrap_or(0), &lost);
+    }
+
+    /// What a worker most likely keeps in memory for the next task.
+    fn largest_input(&self, id: InstanceId) -> Option<Digest> {
+        let inputs = self.pipeline.instance(id).inputs.iter();
+        let contents = inputs.flat_map(|input| &input.sources).map(|source| {
+            let content = &self.results[&source.instance].outputs[source.output.name];
+            (content.size, content.digest)
+        });
+        contents.max().map(|(_, digest)| digest)
+    }
+
+    /// The bytes of a result that may go once its consumers are done.
+    pub(super) fn note_temporary(&mut self, id: InstanceId) {
+        if self.pipeline.stage_of(id).execution.temp
+            && let Some(done) = self.results.get(&id)
+        {
+            let bytes = done.outputs.values().map(|content| content.size).sum();
+            self.schedule.temporary(id, bytes);
+        }
+    }
+
+    /// All that a result depends on, as its producers stand now.
+    pub(super) fn manifest(&self, id: InstanceId) -> Manifest {
+        Manifest::full(
+            self.pipeline.stage_of(id).kind,
+            self.pipeline.instance(id),
+            self.externals.of(id),
+            |input, source| self.content(id, input, source),
+        )
+    }
+
+    /// The record of a key, if that is enough: it has every output, and their
+    /// bytes are there where somebody wants them.
+    pub(super) fn usable(&self, id: InstanceId, key: &Key) -> Option<IndexEntry> {
+        let again = self.schedule.must_remake(id);
+        if again && self.forced(id) {
+            return None;
+        }
+        let ports = &self.pipeline.stage_of(id).outputs;
+        let wanted = again || (self.graph.is_target(id) && !self.planned_again(id));
+        self.index.lookup(key).filter(|entry| {
+            let mut names = ports.iter().map(|port| port.name);
+            names.all(|name| entry.outputs.contains_key(name)) && (!wanted || self.present(entry))
+        })
+    }
+}

@@ -1,0 +1,150 @@
+//! Many runs on one cache at once: of the same pipeline, of overlapping ones,
+//! and with a collector that takes all it may.
+use std::{
+    collections::BTreeMap,
+    process::{Child, Output, Stdio},
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+};
+
+use serde_json::Value;
+
+use crate::project::Project;
+
+const SMALL: &str = include_str!("small.toml");
+
+fn project() -> Project {
+    let project = Project::empty();
+    project.write("small.toml", SMALL);
+    project
+}
+
+fn start(project: &Project, n: usize, axis: &str) -> Child {
+    project
+        .command(&["run", "--json", "small.toml", "-j", "2", "--set", axis])
+        .args(["--results", &format!("results-{n}")])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap()
+}
+
+fn events(output: &Output, name: &str, field: &str) -> Vec<String> {
+    let text = String::from_utf8_lossy(&output.stdout);
+    let events = text
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap());
+    events
+        .filter(|event| event["event"] == name)
+        .map(|event| event[field].as_str().unwrap().to_owned())
+        .collect()
+}
+
+/// Runs all at once; how often each instance was executed, over all of them.
+fn together(project: &Project, axes: &[String]) -> BTreeMap<String, usize> {
+    let runs: Vec<Child> = axes
+        .iter()
+        .enumerate()
+        .map(|(n, axis)| start(project, n, axis))
+        .collect();
+    let mut executed = BTreeMap::new();
+    for (n, run) in runs.into_iter().enumerate() {
+        let output = run.wait_with_output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(0), "run {n}: {said}");
+        for instance in events(&output, "finished", "instance") {
+            *executed.entry(instance).or_default() += 1;
+        }
+        for message in events(&output, "warning", "message") {
+            assert!(message.contains("waits for run "), "run {n}: {message}");
+        }
+    }
+    executed
+}
+
+fn sound(project: &Project) {
+    let report = project.cache().verify(true).unwrap();
+    assert!(report.is_sound() && report.missing.is_empty(), "{report:?}");
+    let left = |name: &str| {
+        let entries = std::fs::read_dir(project.file("cache").join(name)).unwrap();
+        entries.count()
+    };
+    // The gate of the pins stays.
+    assert_eq!((left("leases"), left("pins")), (0, 1));
+}
+
+#[test]
+fn two_runs_of_one_pipeline_execute_each_stage_once() {
+    for _ in 0..5 {
+        let project = project();
+        let same = vec!["i=[1, 2, 3, 4]".to_owned(); 2];
+        let executed = together(&project, &same);
+        assert_eq!(executed.len(), 8);
+        assert!(executed.values().all(|times| *times == 1), "{executed:?}");
+        sound(&project);
+    }
+}
+
+#[test]
+fn sixteen_runs_of_one_pipeline_execute_each_stage_once() {
+    let project = project();
+    let same = vec!["i=[1, 2, 3, 4]".to_owned(); 16];
+    let executed = together(&project, &same);
+    assert_eq!(executed.len(), 8);
+    assert!(executed.values().all(|times| *times == 1), "{executed:?}");
+    sound(&project);
+}
+
+#[test]
+fn sixteen_overlapping_runs_execute_each_stage_once() {
+    let project = project();
+    let axes: Vec<String> = (1..=16)
+        .map(|first| format!("i=[{first}, {}, {}]", first + 1, first + 2))
+        .collect();
+    let executed = together(&project, &axes);
+    assert_eq!(executed.len(), 2 * 18);
+    assert!(executed.values().all(|times| *times == 1), "{executed:?}");
+    sound(&project);
+}
+
+#[test]
+fn a_collector_that_takes_all_it_may_harms_no_live_run() {
+    let project = project();
+    let over = AtomicBool::new(false);
+    let rules: [&[&str]; 4] = [
+        &["--grace", "0s", "--max-size", "0"],
+        &["--grace", "0s", "--older-than", "0s"],
+        &["--grace", "0s", "--max-size", "40kB"],
+        &["--grace", "0s"],
+    ];
+    thread::scope(|scope| {
+        let collector = scope.spawn(|| {
+            let mut rounds = 0;
+            for rule in rules.iter().cycle() {
+                if over.load(Ordering::Relaxed) {
+                    return rounds;
+                }
+                let output = project.vgh(&[&["cache", "gc"], *rule].concat());
+                // Before the first run there is no cache.
+                let said = String::from_utf8_lossy(&output.stderr);
+                assert!(
+                    output.status.success() || said.contains("no cache at"),
+                    "{said}"
+                );
+                rounds += 1;
+            }
+            rounds
+        });
+        for round in 0..6 {
+            let first = 3 * round + 1;
+            let axes: Vec<String> = (0..3)
+                .map(|n| format!("i=[{}, {}]", first + n, first + n + 1))
+                .collect();
+            // Also warns of nothing: no bytes went that a run counted on.
+            together(&project, &axes);
+        }
+        over.store(true, Ordering::Relaxed);
+        assert!(collector.join().unwrap() > 3);
+    });
+    assert!(project.cache().verify(true).unwrap().is_sound());
+}
