@@ -1,0 +1,12 @@
+//! The command line, as clap reads it: a file for each group of commands.
+mod command;
+mod place;
+mod plan;
+mod run;
+mod show;
+
+pub(super) use command::{Cli, Command};
+pub(super) use place::Place;
+pub(super) use plan::Plan;
+pub(super) use run::{Display, Machine, Run, Worker};
+pub(super) use show::Show;
