@@ -6,8 +6,9 @@ use clap::Parser;
 
 use crate::cli::{
     args::{Cli, Command},
+    completions, diff,
     exit::{Exit, Failure},
-    plan, run, show, worker,
+    graph, init, kinds, logs, plan, run, runs, schema, show, status, worker,
 };
 
 /// Runs the command that the process was started with.
@@ -16,6 +17,15 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run::run(&args),
         Command::Plan(args) => plan::plan(&args),
         Command::Show(args) => show::show(&args),
+        Command::Status(args) => status::status(&args),
+        Command::Runs(args) => runs::runs(&args),
+        Command::Logs(args) => logs::logs(&args),
+        Command::Graph(args) => graph::graph(&args),
+        Command::Diff(args) => diff::diff(&args),
+        Command::Kinds(args) => kinds::kinds(&args),
+        Command::Schema => schema::schema(),
+        Command::Init(args) => init::init(&args),
+        Command::Completions(args) => completions::completions(&args),
         Command::Worker(args) => worker::worker(&args),
     };
     match outcome {

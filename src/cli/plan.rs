@@ -27,7 +27,7 @@ pub(super) fn plan(args: &args::Plan) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
-fn json(pipeline: &Pipeline, plan: &Plan) -> serde_json::Value {
+pub(super) fn json(pipeline: &Pipeline, plan: &Plan) -> serde_json::Value {
     let entries = plan.entries.iter().map(|entry| {
         json!({
             "stage": pipeline.stage_of(entry.id).name,

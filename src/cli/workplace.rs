@@ -42,10 +42,7 @@ impl Workplace {
                 .collect::<Result<_, _>>()?;
             Some(pipeline.select(&selectors)?)
         };
-        let cache_root = match &place.cache {
-            Some(root) => root.clone(),
-            None => nearest_cache()?,
-        };
+        let cache_root = cache_root(place.cache.as_deref())?;
         Ok(Workplace {
             pipeline,
             targets,
@@ -131,6 +128,11 @@ fn default_file() -> Result<Option<PathBuf>, Failure> {
             )))
         }
     }
+}
+
+/// The place given, else the nearest.
+pub(super) fn cache_root(given: Option<&Path>) -> Result<PathBuf, Failure> {
+    given.map_or_else(nearest_cache, |root| Ok(root.to_owned()))
 }
 
 /// The nearest folder `cache` upwards that is one of ours, else `./cache`.

@@ -3,6 +3,7 @@
 //! The only writer of records (`hear`). A stage's bytes are made safe by the
 //! executor before it reports them; the record comes last.
 mod hear;
+mod opening;
 mod retry;
 
 use std::{
@@ -30,6 +31,8 @@ use crate::{
     },
     pipeline::{InstanceId, Pipeline, Snapshots},
 };
+
+use opening::opening;
 
 /// How often a blocked engine looks whether it was asked to stop.
 const STOP_POLL: Duration = Duration::from_millis(100);
@@ -79,15 +82,7 @@ pub fn execute(
     options: &Options<'_>,
     watch: &mut dyn FnMut(Event),
 ) -> Result<Outcome> {
-    let (cached, to_run, maybe) = plan.counts();
-    watch(Event::RunStarted {
-        run: options.run.to_owned(),
-        pipeline: pipeline.name.clone(),
-        instances: plan.entries.len(),
-        cached,
-        to_run,
-        maybe,
-    });
+    watch(opening(pipeline, plan, options));
     let mut run = Run {
         pipeline,
         graph,

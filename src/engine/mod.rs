@@ -9,15 +9,17 @@ pub mod executor;
 mod externals;
 mod graph;
 mod key;
+mod moment;
 mod plan;
 mod schedule;
 mod task;
 
 pub use capacity::Capacity;
-pub use event::{Event, RunTotals};
+pub use event::{EVENT_FORMAT, Event, EventLine, RunTotals, StagePlan};
 pub use execute::{Done, Options, Outcome, execute};
 pub use externals::{Externals, Outside};
 pub use graph::Graph;
 pub use key::{FORMAT_VERSION, Manifest, Settled};
+pub use moment::Moment;
 pub use plan::{Plan, Planned, Reason, State, plan};
 pub use task::{Report, Task, TaskInput, TaskResume, Usage};

@@ -38,6 +38,9 @@ pub(in crate::cli) struct Run {
     /// Print events as JSON Lines, ending with the totals
     #[arg(long)]
     pub(in crate::cli) json: bool,
+    /// Write the same events to a file, whatever is shown
+    #[arg(long, value_name = "FILE")]
+    pub(in crate::cli) events: Option<PathBuf>,
     /// How progress is shown
     #[arg(long, value_enum, default_value_t = Display::Auto, conflicts_with = "json")]
     pub(in crate::cli) progress: Display,
