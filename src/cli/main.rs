@@ -6,9 +6,9 @@ use clap::Parser;
 
 use crate::cli::{
     args::{Cli, Command},
-    cache,
+    cache, completions, diff,
     exit::{Exit, Failure},
-    plan, run, show, why, worker,
+    graph, init, kinds, logs, plan, run, runs, schema, show, status, why, worker,
 };
 
 /// Runs the command that the process was started with.
@@ -19,6 +19,15 @@ pub fn main() -> ExitCode {
         Command::Why(args) => why::why(&args),
         Command::Show(args) => show::show(&args),
         Command::Cache(args) => cache::cache(&args),
+        Command::Status(args) => status::status(&args),
+        Command::Runs(args) => runs::runs(&args),
+        Command::Logs(args) => logs::logs(&args),
+        Command::Graph(args) => graph::graph(&args),
+        Command::Diff(args) => diff::diff(&args),
+        Command::Kinds(args) => kinds::kinds(&args),
+        Command::Schema => schema::schema(),
+        Command::Init(args) => init::init(&args),
+        Command::Completions(args) => completions::completions(&args),
         Command::Worker(args) => worker::worker(&args),
     };
     match outcome {

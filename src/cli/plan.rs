@@ -70,6 +70,24 @@ pub(super) fn plan(args: &args::Plan) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
+/// What the folder of a run keeps of its plan.
+pub(super) fn brief(pipeline: &Pipeline, plan: &Plan) -> serde_json::Value {
+    let entries = plan.entries.iter().map(|entry| {
+        json!({
+            "stage": pipeline.stage_of(entry.id).name,
+            "instance": pipeline.label(entry.id),
+            "plan": entry.state,
+            "key": entry.key,
+            "estimate_ms": entry.estimate_ms,
+        })
+    });
+    let (cached, run, maybe) = plan.counts();
+    json!({
+        "pipeline": pipeline.name, "cached": cached, "run": run, "maybe": maybe,
+        "instances": entries.collect::<Vec<_>>(), "passes": plan.passes,
+    })
+}
+
 struct Told<'a> {
     pipeline: &'a Pipeline,
     plan: &'a Plan,

@@ -4,7 +4,7 @@ use std::{
     collections::BTreeSet,
     env,
     fs::File,
-    io::{BufWriter, IsTerminal, stderr, stdout},
+    io::{BufWriter, IsTerminal, sink, stderr, stdout},
     path::PathBuf,
     thread,
 };
@@ -16,17 +16,19 @@ use crate::{
     cli::{
         answer, args, cost,
         exit::{Exit, Failure},
-        machine, results, signals,
+        machine,
+        plan::brief,
+        results, signals,
         workplace::Workplace,
     },
-    disk,
     engine::{
-        Event, Options, Outcome, RunTotals, execute,
+        Event, Moment, Options, RunTotals, execute,
         executor::{Pool, PoolOptions},
         plan_forcing,
     },
     pipeline::InstanceId,
     progress::{Json, Live, Plain, Reader},
+    runs::{Environment, Journal, Papers, logs_of},
 };
 
 pub(super) fn run(args: &args::Run) -> Result<Exit, Failure> {
@@ -34,40 +36,28 @@ pub(super) fn run(args: &args::Run) -> Result<Exit, Failure> {
     let forced = place.forced(&args.force.force)?;
     let cache = Cache::open(&place.cache_root).map_err(Failure::Cache)?;
     let mut index = RecordIndex::load(&cache).map_err(Failure::Cache)?;
-    let mut display = display(args);
     let run_id = run_id();
-    let mut journal = Journal::new(&cache, &run_id, &place.pipeline.text);
-    let outcome = {
-        let mut watch = |event: Event| {
-            journal.see(&event);
-            // The closing line of `--json` comes after the results are in place.
-            if !matches!(event, Event::RunFinished(_)) || !args.json {
-                display.see(&event);
-            }
-        };
-        work(
-            (args, &forced),
-            &place,
-            (&cache, &mut index),
-            &run_id,
-            &mut watch,
-        )?
+    let mut watchers = watchers(args, &cache, &run_id)?;
+    let mut watch = |event: &Event, at: Moment| {
+        for watcher in &mut watchers {
+            watcher.see(event, at);
+        }
     };
-    let folder = args
-        .results
-        .clone()
-        .unwrap_or_else(|| PathBuf::from("results"))
-        .join(&place.pipeline.name);
-    let published = results::publish(&place.pipeline, &outcome, &cache, &folder)?;
-    let report = answer::write_report(&place.pipeline, &outcome, &cache, &folder)?;
-    if args.json {
-        display.see(&Event::RunFinished(outcome.totals.clone()));
-    } else {
-        for line in answer::lines(&place.pipeline, &outcome, report.as_ref(), &published) {
+    let (totals, answer) = work(
+        (args, &forced),
+        &place,
+        (&cache, &mut index),
+        &run_id,
+        &mut watch,
+    )?;
+    // The closing line comes after the results are in place.
+    watch(&Event::RunFinished(totals.clone()), Moment::now());
+    if !args.json {
+        for line in answer {
             println!("{line}");
         }
     }
-    Ok(exit_of(&outcome.totals))
+    Ok(exit_of(&totals))
 }
 
 fn exit_of(totals: &RunTotals) -> Exit {
@@ -80,13 +70,14 @@ fn exit_of(totals: &RunTotals) -> Exit {
     }
 }
 
+/// Executes and puts the results in place; gives the lines of the answer.
 fn work(
     (args, forced): (&args::Run, &BTreeSet<InstanceId>),
     place: &Workplace,
     (cache, index): (&Cache, &mut RecordIndex),
     run_id: &str,
-    watch: &mut dyn FnMut(Event),
-) -> Result<Outcome, Failure> {
+    watch: &mut dyn FnMut(&Event, Moment),
+) -> Result<(RunTotals, Vec<String>), Failure> {
     let externals = place.externals(Some(cache))?;
     let graph = place.graph();
     let known = Some((cache, &*index));
@@ -94,7 +85,7 @@ fn work(
     if let Some(hours) = args.max_hours
         && let Some(message) = cost::within(hours, &plan, &place.pipeline, &graph)?
     {
-        watch(Event::Warning { message });
+        watch(&Event::Warning { message }, Moment::now());
     }
     let cores = thread::available_parallelism().map_or(1, usize::from);
     let jobs = args.jobs.unwrap_or(cores as u32);
@@ -118,86 +109,62 @@ fn work(
         stop: &stop,
         run: run_id,
     };
-    Ok(execute(
+    let papers = || Papers {
+        pipeline: place.pipeline.text.clone(),
+        plan: brief(&place.pipeline, &plan),
+        environment: Environment::here(jobs),
+    };
+    let mut journal = Journal::new(cache, run_id, &papers);
+    let outcome = execute(
         (&place.pipeline, &graph, &externals),
         &plan,
         (cache, index),
         &mut pool,
         &options,
-        watch,
-    )?)
+        &mut |event| {
+            let at = Moment::now();
+            journal.see(&event, at);
+            if !matches!(event, Event::RunFinished(_)) {
+                watch(&event, at);
+            }
+        },
+    )?;
+    journal.keep_results(&place.pipeline, &outcome);
+    let results = args.results.clone();
+    let folder = results
+        .unwrap_or_else(|| PathBuf::from("results"))
+        .join(&place.pipeline.name);
+    let published = results::publish(&place.pipeline, &outcome, cache, &folder)?;
+    let report = answer::write_report(&place.pipeline, &outcome, cache, &folder)?;
+    let answer = answer::lines(&place.pipeline, &outcome, report.as_ref(), &published);
+    Ok((outcome.totals, answer))
 }
 
-fn display(args: &args::Run) -> Box<dyn Reader> {
-    if args.json {
-        return Box::new(Json::new(BufWriter::new(stdout())));
+/// The display, and the file of events where one is asked for.
+fn watchers(
+    args: &args::Run,
+    cache: &Cache,
+    run_id: &str,
+) -> Result<Vec<Box<dyn Reader>>, Failure> {
+    let mut watchers: Vec<Box<dyn Reader>> = Vec::new();
+    if let Some(path) = &args.events {
+        let file = File::create(path).with_context(|| format!("create {}", path.display()))?;
+        watchers.push(Box::new(Json::new(BufWriter::new(file))));
     }
-    match args.progress {
-        args::Display::Live => Box::new(Live::new()),
-        args::Display::Auto if stderr().is_terminal() => Box::new(Live::new()),
-        args::Display::Auto | args::Display::Plain => Box::new(Plain::new(stderr())),
-        args::Display::None => Box::new(Plain::new(std::io::sink())),
-    }
+    let logs = logs_of(cache, run_id);
+    let terminal = stderr().is_terminal();
+    watchers.push(match args.progress {
+        _ if args.json => Box::new(Json::new(BufWriter::new(stdout()))),
+        args::Display::Auto | args::Display::Live if terminal => Box::new(Live::new(logs)),
+        args::Display::None => Box::new(Plain::new(sink(), logs)),
+        args::Display::Auto | args::Display::Live | args::Display::Plain => {
+            Box::new(Plain::new(stderr(), logs))
+        }
+    });
+    Ok(watchers)
 }
 
 /// Sorts by time and is free of characters that file systems dislike.
 fn run_id() -> String {
-    let now = jiff::Timestamp::now();
-    format!(
-        "{}-{}",
-        now.strftime("%Y%m%dT%H%M%S%3fZ"),
-        std::process::id()
-    )
-}
-
-/// The run's own folder in the cache: what was run, and every event. Made at
-/// the first thing that executes; a run that does nothing leaves nothing.
-struct Journal<'a> {
-    cache: &'a Cache,
-    id: &'a str,
-    text: &'a str,
-    opening: Vec<Event>,
-    events: Option<Json<BufWriter<File>>>,
-}
-
-impl<'a> Journal<'a> {
-    fn new(cache: &'a Cache, id: &'a str, text: &'a str) -> Journal<'a> {
-        Journal {
-            cache,
-            id,
-            text,
-            opening: Vec::new(),
-            events: None,
-        }
-    }
-
-    fn begin(&self) -> anyhow::Result<BufWriter<File>> {
-        let folder = self.cache.run_dir(self.id)?;
-        disk::write(&folder.join("pipeline.toml"), self.text)?;
-        let path = folder.join("events.jsonl");
-        Ok(BufWriter::new(
-            File::create(&path).with_context(|| format!("create {}", path.display()))?,
-        ))
-    }
-}
-
-impl Reader for Journal<'_> {
-    fn see(&mut self, event: &Event) {
-        if matches!(event, Event::Progress { .. } | Event::Cached { .. }) {
-            return;
-        }
-        if self.events.is_none() && matches!(event, Event::Started { .. } | Event::Failed { .. }) {
-            // The journal is for people afterwards; a full disk is told by what needs it.
-            self.events = self.begin().ok().map(Json::new);
-            for earlier in self.opening.drain(..) {
-                if let Some(events) = &mut self.events {
-                    events.see(&earlier);
-                }
-            }
-        }
-        match &mut self.events {
-            Some(events) => events.see(event),
-            None => self.opening.push(event.clone()),
-        }
-    }
+    format!("{}-{}", Moment::now().compact(), std::process::id())
 }

@@ -1,19 +1,33 @@
-//! What happens during a run, for whoever watches. Displays and the JSON Lines
-//! stream are readers of this one enum; adding a variant makes each answer.
-use serde::Serialize;
+//! What happens during a run, for whoever watches. Displays, the run's folder
+//! and the JSON Lines stream are readers of this one enum; adding a variant
+//! makes each answer. docs/events.md documents all (a test holds it).
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::engine::moment::Moment;
+
+/// The version of the stream. It is raised when a field changes its meaning or
+/// goes; new events and fields come without.
+pub const EVENT_FORMAT: u32 = 1;
 
 /// One thing that happened. Stages are named as selectors name them.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "event", rename_all = "kebab-case")]
 pub enum Event {
-    /// Before anything else. `run` and `maybe` are what the plan said.
+    /// Always the first. Counts are what the plan said.
     RunStarted {
+        /// [`EVENT_FORMAT`].
+        format: u32,
         run: String,
         pipeline: String,
+        program: String,
         instances: usize,
         cached: usize,
         to_run: usize,
         maybe: usize,
+        /// Counted processors.
+        jobs: u32,
+        stages: Vec<StagePlan>,
     },
     /// An instance's result was found in the cache.
     Cached {
@@ -83,13 +97,62 @@ pub enum Event {
     RunFinished(RunTotals),
 }
 
+/// What the plan says of one stage.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct StagePlan {
+    pub stage: String,
+    pub instances: usize,
+    pub cached: usize,
+    pub to_run: usize,
+    pub maybe: usize,
+    /// How long one instance will take, by earlier results.
+    pub estimate_ms: Option<u64>,
+}
+
 /// The closing line of a run.
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
 pub struct RunTotals {
     pub executed: usize,
     pub cached: usize,
     pub failed: usize,
+    pub wall_s: f64,
     pub skipped: usize,
     pub interrupted: bool,
-    pub wall_s: f64,
+}
+
+/// One line of the stream: an event and when it was told.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct EventLine<E = Event> {
+    #[serde(flatten)]
+    pub event: E,
+    pub at: Moment,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_begins_with_its_event_and_comes_back() {
+        let totals = RunTotals {
+            executed: 3,
+            wall_s: 0.5,
+            ..RunTotals::default()
+        };
+        let line = EventLine {
+            event: Event::RunFinished(totals),
+            at: Moment::default(),
+        };
+        let text = serde_json::to_string(&line).unwrap();
+        assert_eq!(
+            text,
+            "{\"event\":\"run-finished\",\"executed\":3,\"cached\":0,\"failed\":0,\"wall_s\":0.5,\
+             \"skipped\":0,\"interrupted\":false,\"at\":\"1970-01-01T00:00:00.000Z\"}"
+        );
+        assert_eq!(serde_json::from_str::<EventLine>(&text).unwrap(), line);
+        // A field of a later version is no reason to lose the line.
+        let newer = text.replace("\"failed\"", "\"healed\":1,\"failed\"");
+        assert_eq!(serde_json::from_str::<EventLine>(&newer).unwrap(), line);
+    }
 }

@@ -9,6 +9,7 @@ mod guard;
 mod hear;
 mod lookup;
 mod mend;
+mod opening;
 mod retry;
 mod temp;
 
@@ -43,6 +44,8 @@ use crate::{
     },
     pipeline::{InstanceId, Pipeline, Snapshots},
 };
+
+use opening::opening;
 
 /// How often a blocked engine looks whether it was asked to stop.
 const STOP_POLL: Duration = Duration::from_millis(100);
@@ -95,15 +98,7 @@ pub fn execute(
     watch: &mut dyn FnMut(Event),
 ) -> Result<Outcome> {
     let pin = cache.pin(options.run, &plan.roots(pipeline, externals))?;
-    let (cached, to_run, maybe) = plan.counts();
-    watch(Event::RunStarted {
-        run: options.run.to_owned(),
-        pipeline: pipeline.name.clone(),
-        instances: plan.entries.len(),
-        cached,
-        to_run,
-        maybe,
-    });
+    watch(opening(pipeline, plan, options));
     let mut run = Run {
         pipeline,
         graph,

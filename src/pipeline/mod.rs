@@ -7,6 +7,7 @@ mod document;
 mod execution;
 mod facts;
 mod frame;
+mod labels;
 mod limits;
 mod meaning;
 mod names;

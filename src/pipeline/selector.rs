@@ -11,7 +11,7 @@ use crate::{
 /// A selector as written. What it names is known only beside a pipeline.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Selector {
-    text: String,
+    pub(super) text: String,
     pub stage: String,
     /// `rewards` in `grpo.rewards`.
     pub output: Option<String>,

@@ -1,43 +1,102 @@
-//! Events as bars that move, for a terminal: one for the run, one for each
-//! slot at work.
-use std::{collections::BTreeMap, time::Duration};
+//! Events as lines that move, for a terminal: one for the run, one for each
+//! pass at work. Failures and logs scroll away above them.
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use crate::{
-    engine::Event,
+    engine::{Event, Moment},
     progress::{
-        Reader,
-        plain::{opening, pass_name, retrying},
+        Reader, Tally,
+        plain::{failure, opening, retrying},
     },
 };
+
+const TICK: Duration = Duration::from_millis(250);
+/// How often the run's own line is worked out at most.
+const HEAD_MS: u64 = 100;
+/// Of a pass without a measure of its progress.
+const UNMEASURED: &str = "  {elapsed:>5} {wide_msg}";
+const MEASURED: &str = "  {elapsed:>5} [{bar:16}] {wide_msg}";
+const RUN: &str = "{elapsed:>7} [{bar:16}] {wide_msg}";
 
 pub struct Live {
     bars: MultiProgress,
     run: ProgressBar,
     passes: BTreeMap<u64, ProgressBar>,
+    tally: Tally,
+    logs: PathBuf,
+    /// When the run's own line was last worked out.
+    headed: Moment,
 }
 
 impl Live {
-    pub fn new() -> Live {
+    /// `logs` is where the logs of passes lie, to be told of a failure.
+    pub fn new(logs: PathBuf) -> Live {
         let bars = MultiProgress::new();
-        let run = bars
-            .add(ProgressBar::new(0).with_style(style("{pos}/{len} [{bar:28}] {elapsed} {msg}")));
+        let run = bars.add(ProgressBar::new(0).with_style(style(RUN)));
         Live {
             bars,
             run,
             passes: BTreeMap::new(),
+            tally: Tally::default(),
+            logs,
+            headed: Moment::default(),
         }
     }
 
     fn say(&self, line: &str) {
         let _ = self.bars.println(line);
     }
-}
 
-impl Default for Live {
-    fn default() -> Live {
-        Live::new()
+    fn head(&mut self, at: Moment) {
+        if at.ms_since(self.headed) < HEAD_MS {
+            return;
+        }
+        self.headed = at;
+        let tally = &self.tally;
+        let failed = tally.failed;
+        self.run.set_position((tally.done + failed) as u64);
+        let mut text = format!("{} of {} done", tally.done, tally.instances);
+        if failed > 0 {
+            text.push_str(&format!(", {failed} failed"));
+        }
+        text.push_str(&format!(", {} running", tally.running.len()));
+        if let Some(left) = tally.left(at) {
+            text.push_str(&format!(", {left}"));
+        }
+        self.run.set_message(text);
+    }
+
+    fn begin(&mut self, pass: u64) {
+        let Some(running) = self.tally.running.get(&pass) else {
+            return;
+        };
+        let bar = self
+            .bars
+            .add(ProgressBar::new(0).with_style(style(UNMEASURED)));
+        bar.set_message(running.name());
+        bar.enable_steady_tick(TICK);
+        self.passes.insert(pass, bar);
+    }
+
+    fn advance(&self, pass: u64) {
+        let Some((bar, running)) = self.passes.get(&pass).zip(self.tally.running.get(&pass)) else {
+            return;
+        };
+        if bar.length() == Some(0) {
+            bar.set_style(style(MEASURED));
+        }
+        bar.set_length(running.total);
+        bar.set_position(running.done);
+        bar.set_message(format!("{}  {}", running.instance, running.progress()));
+    }
+
+    fn end(&mut self, pass: u64) {
+        if let Some(bar) = self.passes.remove(&pass) {
+            bar.finish_and_clear();
+            self.bars.remove(&bar);
+        }
     }
 }
 
@@ -48,74 +107,46 @@ fn style(template: &str) -> ProgressStyle {
 }
 
 impl Reader for Live {
-    fn see(&mut self, event: &Event) {
+    fn see(&mut self, event: &Event, at: Moment) {
+        self.tally.see(event, at);
         match event {
             Event::RunStarted { instances, .. } => {
                 if let Some(line) = opening(event) {
                     self.say(&line);
                 }
                 self.run.set_length(*instances as u64);
-                self.run.enable_steady_tick(Duration::from_millis(250));
+                self.run.enable_steady_tick(TICK);
             }
-            Event::Cached { .. } | Event::Finished { .. } => self.run.inc(1),
-            Event::Started {
-                pass,
-                instance,
-                marks,
-                resumed_at,
-                ..
-            } => {
-                let bar = ProgressBar::new(0).with_style(style("  {msg}"));
-                let bar = self.bars.add(bar);
-                bar.set_message(pass_name(instance, marks, *resumed_at));
-                self.passes.insert(*pass, bar);
-            }
-            Event::Progress {
-                pass,
-                done,
-                total,
-                note,
-            } => {
-                if let Some(bar) = self.passes.get(pass) {
-                    bar.set_length(*total);
-                    bar.set_position(*done);
-                    bar.set_prefix(note.clone());
-                    bar.set_style(style("  [{bar:20}] {msg} {pos}/{len} {prefix}"));
+            Event::Started { pass, .. } => self.begin(*pass),
+            Event::Progress { pass, .. } => self.advance(*pass),
+            Event::PassFinished { pass, .. } => self.end(*pass),
+            Event::Failed { pass, .. } => {
+                self.end(*pass);
+                for line in failure(&self.tally, &self.logs, event) {
+                    self.say(&line);
                 }
-            }
-            Event::PassFinished { pass, .. } => {
-                if let Some(bar) = self.passes.remove(pass) {
-                    bar.finish_and_clear();
-                }
-            }
-            Event::Failed {
-                pass,
-                instance,
-                error,
-                ..
-            } => {
-                if let Some(bar) = self.passes.remove(pass) {
-                    bar.finish_and_clear();
-                }
-                self.say(&format!("failed: {instance}: {error}"));
             }
             Event::Retrying { pass, .. } => {
-                if let Some(bar) = self.passes.remove(pass) {
-                    bar.finish_and_clear();
-                }
+                self.end(*pass);
                 if let Some(line) = retrying(event) {
                     self.say(&line);
                 }
             }
-            Event::Log { line, .. } => self.say(&format!("  {line}")),
+            Event::Log { pass, line } => {
+                let name = self.tally.running.get(pass);
+                let name = name.map_or("", |running| running.instance.as_str());
+                self.say(&format!("{name}: {line}"));
+            }
             Event::Warning { message } => self.say(&format!("warning: {message}")),
-            Event::Skipped { .. } => {}
+            Event::Cached { .. } | Event::Finished { .. } | Event::Skipped { .. } => {}
             Event::RunFinished(_) => {
                 for bar in self.passes.values() {
                     bar.finish_and_clear();
                 }
                 self.run.finish_and_clear();
+                return;
             }
         }
+        self.head(at);
     }
 }

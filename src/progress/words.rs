@@ -1,5 +1,4 @@
-//! How counts and durations are said.
-
+//! How counts, and durations are said.
 /// `0.24 s`, `41 s`, `3 min 05 s`, `2 h 10 min`.
 pub fn duration(ms: u64) -> String {
     let s = ms as f64 / 1000.0;
@@ -9,6 +8,17 @@ pub fn duration(ms: u64) -> String {
         0..=119 => format!("{whole} s"),
         120..=7199 => format!("{} min {:02} s", whole / 60, whole % 60),
         _ => format!("{} h {:02} min", whole / 3600, whole % 3600 / 60),
+    }
+}
+
+/// `12 s ago`, `3 h ago`, `5 days ago`: to one unit.
+pub fn ago(ms: u64) -> String {
+    let minutes = ms / 60_000;
+    match minutes {
+        0 => format!("{} s ago", ms / 1000),
+        1..=119 => format!("{minutes} min ago"),
+        120..=2879 => format!("{} h ago", minutes / 60),
+        _ => format!("{} days ago", minutes / 1440),
     }
 }
 
@@ -29,5 +39,7 @@ mod tests {
     fn durations_read_well() {
         let said = [240, 41_000, 185_000, 7_800_000].map(duration);
         assert_eq!(said, ["0.24 s", "41 s", "3 min 05 s", "2 h 10 min"]);
+        let said = [900, 61_000, 7_200_000, 172_800_000].map(ago);
+        assert_eq!(said, ["0 s ago", "1 min ago", "2 h ago", "2 days ago"]);
     }
 }

@@ -52,6 +52,21 @@ const LAYERS: &[(&str, &[&str])] = &[
         ],
     ),
     ("progress", &["engine"]),
+    ("diagram", &[]),
+    ("form", &["pipeline", "stage"]),
+    (
+        "runs",
+        &[
+            "progress",
+            "engine",
+            "pipeline",
+            "artifact",
+            "cache",
+            "digest",
+            "diagnostic",
+            "disk",
+        ],
+    ),
     ("worker", &["stage", "artifact", "cache", "engine"]),
 ];
 

@@ -2,6 +2,7 @@
 //! plain Rust rows. Holds no meaning of any column.
 mod axes;
 mod columns;
+mod compare;
 mod conform;
 mod csv;
 mod parquet;
@@ -10,6 +11,7 @@ mod rows;
 
 pub use axes::with_axes;
 pub use columns::{bools, f64s, i64s, required, texts};
+pub use compare::{ColumnDifference, TableDifference, compare};
 pub use conform::check;
 pub use csv::{read_csv, to_csv, to_json};
 pub use parquet::{encode, gather, gather_with_coords, read, read_artifact};

@@ -1,0 +1,20 @@
+//! What a command works on, and where.
+use std::path::PathBuf;
+
+use clap::Args;
+
+/// What to work on, and where the cache is.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct Place {
+    /// A pipeline file (default: pipelines/quickstart.toml, else the only file
+    /// in pipelines/, else the embedded quickstart), then selectors such as
+    /// `scores` or `grpo@lr=1e-4,step=25..100`; none means everything
+    #[arg(value_name = "FILE] [SELECTOR")]
+    pub(in crate::cli) words: Vec<String>,
+    /// Set a parameter, restrict an axis, or set any key: `alpha=2`, `step=[25,50]`, `stages.grpo.beta=0`
+    #[arg(long = "set", value_name = "NAME=VALUE")]
+    pub(in crate::cli) set: Vec<String>,
+    /// The cache folder (default: the nearest `cache/` upwards, else ./cache)
+    #[arg(long, env = "VGH_CACHE", value_name = "DIR")]
+    pub(in crate::cli) cache: Option<PathBuf>,
+}

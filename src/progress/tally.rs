@@ -1,0 +1,286 @@
+//! What a run has come to so far: its events added up. Plain data that
+//! displays speak from and that the run's folder keeps for `vgh status`.
+use std::collections::{BTreeMap, HashMap};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    engine::{Event, Moment, RunTotals, StagePlan},
+    progress::Reader,
+};
+
+/// Lines of a pass's log that are kept for when it fails.
+const TAIL_LINES: usize = 8;
+/// Characters of such a line.
+const TAIL_WIDTH: usize = 300;
+/// Failed passes that are kept in full; the count goes on.
+const FAILURES: usize = 100;
+
+/// See the header.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Tally {
+    pub run: String,
+    pub pipeline: String,
+    pub begun: Moment,
+    /// When the last event was told.
+    pub updated: Moment,
+    pub jobs: u32,
+    pub instances: usize,
+    /// Instances whose result is there.
+    pub done: usize,
+    pub failed: usize,
+    /// In the order of the pipeline.
+    pub stages: Vec<StageTally>,
+    /// Passes at work, by number.
+    pub running: BTreeMap<u64, Running>,
+    /// Passes that failed, in the order in which they did.
+    pub failures: Vec<Failure>,
+    /// Once the run is over.
+    pub totals: Option<RunTotals>,
+    #[serde(skip)]
+    positions: HashMap<String, usize>,
+}
+
+/// One stage: what was planned and what became of it, in instances.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct StageTally {
+    pub stage: String,
+    pub plan: StagePlan,
+    pub cached: usize,
+    pub executed: usize,
+    pub failed: usize,
+    pub skipped: usize,
+    /// Summed over executed instances.
+    pub spent_ms: u64,
+}
+
+/// A pass at work.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Running {
+    pub stage: String,
+    /// As selectors name the last of its instances.
+    pub instance: String,
+    /// Wanted marks of a progressive pass.
+    pub marks: Vec<u64>,
+    pub resumed_at: Option<u64>,
+    pub since: Moment,
+    /// Instances that it will still finish.
+    pub instances: usize,
+    /// `done` when it was first told, so that resumed work is not counted.
+    pub began_at: u64,
+    pub done: u64,
+    pub total: u64,
+    pub note: String,
+    pub log_lines: usize,
+    pub log_tail: Vec<String>,
+}
+
+/// A pass that failed.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Failure {
+    pub pass: u64,
+    pub stage: String,
+    /// The instances that have no result because of it.
+    pub instances: Vec<String>,
+    pub error: String,
+    pub log_lines: usize,
+    pub log_tail: Vec<String>,
+}
+
+/// The file below a run's `logs/` that has the output of a pass.
+pub fn log_name(pass: u64, stage: &str) -> String {
+    format!("{pass:04}-{stage}.log")
+}
+
+impl StageTally {
+    /// Instances that the plan does not call cached and that are not over.
+    pub fn left(&self) -> usize {
+        let cached = self.cached.max(self.plan.cached);
+        self.plan
+            .instances
+            .saturating_sub(cached + self.executed + self.failed + self.skipped)
+    }
+}
+
+impl Running {
+    /// `grpo@lr=1e-4 (marks 10, 20, 30), resumed at 10`.
+    pub fn name(&self) -> String {
+        let marks: Vec<String> = self.marks.iter().map(u64::to_string).collect();
+        let reach = match marks.as_slice() {
+            [] | [_] => String::new(),
+            [first, .., last] if marks.len() > 4 => {
+                format!(" ({} marks, {first} to {last})", marks.len())
+            }
+            several => format!(" (marks {})", several.join(", ")),
+        };
+        let resumed = self.resumed_at.map(|mark| format!(", resumed at {mark}"));
+        format!("{}{reach}{}", self.instance, resumed.unwrap_or_default())
+    }
+
+    /// `12/30 loss 0.31`, empty before the first word.
+    pub fn progress(&self) -> String {
+        if self.total == 0 {
+            return self.note.clone();
+        }
+        let text = format!("{}/{} {}", self.done, self.total, self.note);
+        text.trim_end().to_owned()
+    }
+
+    fn keep(&mut self, line: &str) {
+        self.log_lines += 1;
+        if self.log_tail.len() == TAIL_LINES {
+            self.log_tail.remove(0);
+        }
+        self.log_tail.push(line.chars().take(TAIL_WIDTH).collect());
+    }
+}
+
+impl Tally {
+    fn stage(&mut self, name: &str) -> Option<&mut StageTally> {
+        let position = *self.positions.get(name)?;
+        self.stages.get_mut(position)
+    }
+
+    fn fail(&mut self, pass: u64, stage: &str, instance: &str, error: &str) {
+        self.failed += 1;
+        if let Some(stage) = self.stage(stage) {
+            stage.failed += 1;
+        }
+        if let Some(known) = self.failures.iter_mut().rfind(|known| known.pass == pass) {
+            known.instances.push(instance.to_owned());
+            return;
+        }
+        let was = self.running.remove(&pass).unwrap_or_default();
+        if self.failures.len() < FAILURES {
+            self.failures.push(Failure {
+                pass,
+                stage: stage.to_owned(),
+                instances: vec![instance.to_owned()],
+                error: error.to_owned(),
+                log_lines: was.log_lines,
+                log_tail: was.log_tail,
+            });
+        }
+    }
+}
+
+impl Reader for Tally {
+    fn see(&mut self, event: &Event, at: Moment) {
+        self.updated = at;
+        match event {
+            Event::RunStarted {
+                run,
+                pipeline,
+                instances,
+                jobs,
+                stages,
+                ..
+            } => {
+                run.clone_into(&mut self.run);
+                pipeline.clone_into(&mut self.pipeline);
+                (self.begun, self.jobs, self.instances) = (at, *jobs, *instances);
+                self.stages = stages.iter().map(planned).collect();
+                let names = stages.iter().map(|stage| stage.stage.clone());
+                self.positions = names.zip(0..).collect();
+            }
+            Event::Cached { stage, .. } => {
+                self.done += 1;
+                if let Some(stage) = self.stage(stage) {
+                    stage.cached += 1;
+                }
+            }
+            Event::Started { pass, .. } => {
+                if let Some(running) = begun(event, at) {
+                    self.running.insert(*pass, running);
+                }
+            }
+            Event::Progress {
+                pass,
+                done,
+                total,
+                note,
+            } => {
+                if let Some(running) = self.running.get_mut(pass) {
+                    if running.total == 0 {
+                        running.began_at = running.resumed_at.unwrap_or(0);
+                    }
+                    (running.done, running.total) = (*done, *total);
+                    note.clone_into(&mut running.note);
+                }
+            }
+            Event::Log { pass, line } => {
+                if let Some(running) = self.running.get_mut(pass) {
+                    running.keep(line);
+                }
+            }
+            Event::Finished {
+                pass,
+                stage,
+                duration_ms,
+                ..
+            } => {
+                self.done += 1;
+                if let Some(running) = self.running.get_mut(pass) {
+                    running.instances = running.instances.saturating_sub(1);
+                }
+                if let Some(stage) = self.stage(stage) {
+                    stage.executed += 1;
+                    stage.spent_ms += duration_ms;
+                }
+            }
+            Event::PassFinished { pass, .. } | Event::Retrying { pass, .. } => {
+                self.running.remove(pass);
+            }
+            Event::Failed {
+                pass,
+                stage,
+                instance,
+                error,
+            } => self.fail(*pass, stage, instance, error),
+            Event::Skipped { stage, .. } => {
+                if let Some(stage) = self.stage(stage) {
+                    stage.skipped += 1;
+                }
+            }
+            Event::Warning { .. } => {}
+            Event::RunFinished(totals) => {
+                self.running.clear();
+                self.totals = Some(totals.clone());
+            }
+        }
+    }
+}
+
+fn planned(plan: &StagePlan) -> StageTally {
+    StageTally {
+        stage: plan.stage.clone(),
+        plan: plan.clone(),
+        ..StageTally::default()
+    }
+}
+
+fn begun(event: &Event, at: Moment) -> Option<Running> {
+    let Event::Started {
+        stage,
+        instance,
+        marks,
+        resumed_at,
+        ..
+    } = event
+    else {
+        return None;
+    };
+    Some(Running {
+        stage: stage.clone(),
+        instance: instance.clone(),
+        marks: marks.clone(),
+        resumed_at: *resumed_at,
+        since: at,
+        instances: marks.len().max(1),
+        ..Running::default()
+    })
+}

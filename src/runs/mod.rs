@@ -1,0 +1,26 @@
+//! What is kept of a run in `cache/runs/ID/`: written while it runs, read by
+//! the commands that look back. A run that executes nothing leaves nothing.
+//!
+//! | file | what |
+//! | --- | --- |
+//! | `pipeline.toml` | the pipeline as it was read |
+//! | `plan.json` | what the plan said |
+//! | `environment.json` | program, host, arguments |
+//! | `events.jsonl` | events but `cached`, `progress` and `log` |
+//! | `logs/PASS-STAGE.log` | what a pass said |
+//! | `status.json` | the tally, a second old at most; at the end with the totals |
+//! | `results.json` | key and outputs of every instance |
+//! | `lock` | held while the run lives |
+mod diff;
+mod environment;
+mod find;
+mod journal;
+mod logs;
+mod past;
+
+pub use diff::{Change, Diff, InstanceDiff, NumberDiff, diff};
+pub use environment::Environment;
+pub use find::find;
+pub use journal::{Journal, Papers, ResultLine, Results};
+pub use logs::{PassLog, Wanted, logs_of, pass_logs};
+pub use past::{Past, Verdict};
