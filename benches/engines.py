@@ -52,7 +52,7 @@ def write_inputs(space, shape, n):
 def vgh_text(shape, n):
     yield '[pipeline]\nformat = 1\nname = "bench"\n'
     argv = 'argv = ["cp", "{files.x}", "{outputs.y}"]\nfiles = { x = "in/%s" }\n'
-    rest = 'pass_env = ["PATH"]\npublish = false\noutputs = { y = "y" }\n'
+    rest = 'pass_env = ["PATH"]\noutputs = { y = "y" }\n'
     if shape == "flat":
         for i in range(n):
             yield f'[stages.s{i}]\nkind = "command"\n{argv % i}{rest}'

@@ -38,7 +38,6 @@ impl Cache {
 mod tests {
     use std::fs;
 
-    use super::*;
     use crate::cache::record::tests::{cache, record};
 
     #[test]

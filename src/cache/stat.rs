@@ -10,6 +10,7 @@ use std::{
     collections::HashMap,
     fs::{self, File},
     path::{Path, PathBuf, absolute},
+    sync::OnceLock,
 };
 
 use anyhow::{Context, Result, bail};
@@ -17,51 +18,19 @@ use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 
 use crate::{
     cache::{
+        Grounds,
         read::Stamp,
-        space::fault,
+        stat_entry::Entry,
         stat_file::{decode, encode},
         store::{Cache, is_absent},
         walk::{self, Links},
     },
     digest::{self, Digest, Tree, TreeEntry},
+    disk::fault,
 };
 
-/// The coarsest tick of a file system in use (FAT: two seconds), in nanoseconds.
-const TICK_NS: i64 = 2_000_000_000;
 /// How often a file that changes under the hash is hashed again.
 const ROUNDS: usize = 3;
-
-/// One remembered file. Times in nanoseconds since 1970.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Entry {
-    pub(super) digest: Digest,
-    pub(super) size: u64,
-    pub(super) modified_ns: i64,
-    pub(super) changed_ns: i64,
-    pub(super) inode: u64,
-    /// Taken before the first byte was read.
-    pub(super) hashed_ns: i64,
-}
-
-impl Entry {
-    fn new(digest: Digest, stamp: &Stamp, hashed_ns: i64) -> Entry {
-        Entry {
-            digest,
-            size: stamp.size,
-            modified_ns: stamp.modified_ns,
-            changed_ns: stamp.changed_ns,
-            inode: stamp.inode,
-            hashed_ns,
-        }
-    }
-
-    fn holds(&self, now: &Stamp) -> bool {
-        let settled = self.hashed_ns.saturating_sub(TICK_NS);
-        *self == Entry::new(self.digest, now, self.hashed_ns)
-            && self.modified_ns < settled
-            && self.changed_ns < settled
-    }
-}
 
 /// Remembered digests of files outside the cache.
 #[derive(Debug, Default)]
@@ -71,6 +40,8 @@ pub struct StatIndex {
     /// Those hashed by this process.
     fresh: HashMap<PathBuf, Entry>,
     hashed: usize,
+    /// The file system's time before the first file was hashed.
+    began_ns: OnceLock<i64>,
 }
 
 impl StatIndex {
@@ -91,7 +62,7 @@ impl StatIndex {
     /// The digest and size of a file; links are followed.
     pub fn digest_of(&mut self, path: &Path) -> Result<(Digest, u64)> {
         let place = absolute(path).with_context(|| format!("cannot find {}", path.display()))?;
-        let (entry, is_fresh) = self.look(&place, self.now_ns())?;
+        let (entry, is_fresh) = self.look(&place)?;
         if is_fresh {
             self.remember(place, entry);
         }
@@ -104,10 +75,9 @@ impl StatIndex {
         let place =
             absolute(folder).with_context(|| format!("cannot find {}", folder.display()))?;
         let found = walk::files(&place, Links::Follow)?;
-        let now = self.now_ns();
         let looked: Vec<(Entry, bool)> = found
             .par_iter()
-            .map(|found| self.look(&found.path, now))
+            .map(|found| self.look(&found.path))
             .collect::<Result<_>>()?;
         let mut tree = Tree::default();
         for (found, (entry, is_fresh)) in found.into_iter().zip(looked) {
@@ -118,6 +88,19 @@ impl StatIndex {
             }
         }
         Ok(tree)
+    }
+
+    /// Adds a file or a folder to the grounds of a proof, as it was when its
+    /// digest was asked for.
+    pub fn ground(&self, path: &Path, grounds: &mut Grounds) {
+        let Ok(place) = absolute(path) else {
+            return grounds.doubt();
+        };
+        // A link's own stamp would not tell that what it leads to changed.
+        let plain = fs::symlink_metadata(&place).is_ok_and(|found| found.is_file());
+        let entry = self.entries.get(&place).filter(|_| plain);
+        let believed = entry.and_then(Entry::believed);
+        grounds.external(place, believed);
     }
 
     /// How many files were read so far.
@@ -157,7 +140,7 @@ impl StatIndex {
     }
 
     /// The entry that holds for a file now, and whether it had to be hashed.
-    fn look(&self, place: &Path, now_ns: i64) -> Result<(Entry, bool)> {
+    fn look(&self, place: &Path) -> Result<(Entry, bool)> {
         let found = fs::metadata(place).map_err(|error| fault("read", place, 0, error))?;
         let kind = found.file_type();
         if kind.is_dir() {
@@ -170,8 +153,10 @@ impl StatIndex {
         if let Some(entry) = self.entries.get(place).filter(|entry| entry.holds(&stamp)) {
             return Ok((*entry, false));
         }
+        // One moment for all files: an earlier one believes less, never more.
+        let began_ns = *self.began_ns.get_or_init(|| self.now_ns());
         let (digest, stamp) = hash_at_rest(place)?;
-        Ok((Entry::new(digest, &stamp, now_ns), true))
+        Ok((Entry::new(digest, &stamp, began_ns), true))
     }
 
     /// The time as the file system tells it: that of a nameless new file.
@@ -269,33 +254,6 @@ mod tests {
             );
         }
         assert_eq!(index.hashed(), 50);
-    }
-
-    #[test]
-    fn times_within_a_tick_of_the_hash_or_later_are_not_believed() {
-        let stamp = Stamp {
-            device: 1,
-            inode: 2,
-            size: 3,
-            modified_ns: 10 * TICK_NS,
-            changed_ns: 10 * TICK_NS,
-        };
-        let entry = |hashed_ns| Entry::new(Digest::of(b""), &stamp, hashed_ns);
-        assert!(entry(11 * TICK_NS + 1).holds(&stamp));
-        for hashed in [i64::MIN, 0, 9 * TICK_NS, 10 * TICK_NS, 11 * TICK_NS] {
-            assert!(!entry(hashed).holds(&stamp), "{hashed}");
-        }
-        let good = entry(20 * TICK_NS);
-        assert!(!good.holds(&Stamp { size: 4, ..stamp }));
-        assert!(!good.holds(&Stamp { inode: 4, ..stamp }));
-        assert!(!good.holds(&Stamp {
-            modified_ns: 4,
-            ..stamp
-        }));
-        assert!(!good.holds(&Stamp {
-            changed_ns: 4,
-            ..stamp
-        }));
     }
 
     #[test]

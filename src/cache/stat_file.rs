@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::{cache::stat::Entry, digest::Digest};
+use crate::{cache::stat_entry::Entry, digest::Digest};
 
 const HEADER: &str = "vgh stat 1 ";
 

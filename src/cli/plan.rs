@@ -71,7 +71,7 @@ pub(super) fn plan(args: &args::Plan) -> Result<Exit, Failure> {
 }
 
 /// What the folder of a run keeps of its plan.
-pub(super) fn brief(pipeline: &Pipeline, plan: &Plan) -> serde_json::Value {
+pub(super) fn brief(pipeline: &Pipeline, plan: &Plan) -> Value {
     let entries = plan.entries.iter().map(|entry| {
         json!({
             "stage": pipeline.stage_of(entry.id).name,

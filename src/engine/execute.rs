@@ -14,6 +14,7 @@ mod retry;
 mod temp;
 
 use std::{
+    cell::RefCell,
     collections::{BTreeMap, BTreeSet},
     sync::atomic::{AtomicBool, Ordering},
     time::{Duration, Instant},
@@ -22,7 +23,7 @@ use std::{
 use anyhow::{Context as _, Result};
 
 use crate::{
-    cache::{Cache, Content, Pin, RecordIndex},
+    cache::{Cache, Content, Pin, RecordIndex, StatIndex},
     digest::Key,
     engine::{
         capacity::Capacity,
@@ -124,6 +125,7 @@ pub fn execute(
         run: options.run,
         elsewhere: Elsewhere::new(options.run),
         mending: Mending::default(),
+        stat: RefCell::default(),
         passing: Passing::default(),
         totals: RunTotals::default(),
         begun: Instant::now(),
@@ -191,6 +193,8 @@ struct Run<'a> {
     run: &'a str,
     elsewhere: Elsewhere,
     mending: Mending,
+    /// Digests of externals; loaded when the first pass looks at one.
+    stat: RefCell<Option<StatIndex>>,
     passing: Passing,
     totals: RunTotals,
     begun: Instant,

@@ -261,7 +261,8 @@ fn case_25_an_input_that_changes_while_a_stage_runs_voids_the_result() {
              [stages.b]\nkind = \"lines\"\npath = \"in.txt\"\n"
         );
         let ran = place.keeping(&text, true, &mut |_| {});
-        let records = place.cache().records().unwrap();
+        let cache = place.cache();
+        let records = cache.records().unwrap();
         let kinds: Vec<String> = records.map(|record| record.kind().to_owned()).collect();
         assert_eq!(!kinds.contains(&"meddle".to_owned()), voided, "{write}");
         if voided {
