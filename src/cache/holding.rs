@@ -132,7 +132,6 @@ pub fn age(moment: SystemTime, now: SystemTime) -> Duration {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::cache::record::tests::{cache, record};
 
     #[test]
