@@ -23,7 +23,7 @@ fn said(bytes: &[u8]) -> String {
 }
 
 fn run(project: &Project, args: &[&str]) -> Output {
-    project.vgh(&[&["run", "small.toml", "--progress", "none"], args].concat())
+    project.vgh(&[&["run", "small.toml"], args].concat())
 }
 
 #[test]
