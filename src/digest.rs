@@ -2,6 +2,8 @@
 //!
 //! Everything the cache trusts goes through here: a file's digest, a tree's
 //! digest (that of its sorted listing), a manifest's key. Holds no paths.
+mod hashing;
+
 use std::{
     collections::BTreeMap,
     fmt, fs,
@@ -13,8 +15,7 @@ use std::{
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use serde_json::Value;
 
-/// Bytes read at once while hashing; large enough that the read call does not show.
-const CHUNK: usize = 1 << 20;
+pub use hashing::{Hashing, each_piece};
 
 /// The BLAKE3 digest of some bytes; shown as 64 hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -150,36 +151,14 @@ fn write_canonical(value: &Value, out: &mut String) {
     }
 }
 
-/// Hashes bytes as they pass, for writers that must store what they hash.
-#[derive(Default)]
-pub struct Hashing {
-    hasher: blake3::Hasher,
-    size: u64,
-}
-
-impl Hashing {
-    pub fn update(&mut self, bytes: &[u8]) {
-        self.hasher.update(bytes);
-        self.size += bytes.len() as u64;
-    }
-
-    pub fn finish(self) -> (Digest, u64) {
-        (Digest(*self.hasher.finalize().as_bytes()), self.size)
-    }
-}
-
 /// The digest and size of everything a reader gives.
-pub fn of_reader(mut reader: impl Read) -> io::Result<(Digest, u64)> {
+pub fn of_reader(reader: impl Read) -> io::Result<(Digest, u64)> {
     let mut hashing = Hashing::default();
-    let mut buffer = vec![0; CHUNK];
-    loop {
-        match reader.read(&mut buffer) {
-            Ok(0) => return Ok(hashing.finish()),
-            Ok(n) => hashing.update(&buffer[..n]),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
+    each_piece(reader, u64::MAX, |piece| {
+        hashing.update(piece);
+        Ok::<(), io::Error>(())
+    })?;
+    Ok(hashing.finish())
 }
 
 /// The digest and size of a file's bytes.
@@ -249,7 +228,7 @@ mod tests {
 
     #[test]
     fn reader_and_slice_agree() {
-        let bytes = vec![7; CHUNK + 3];
+        let bytes = vec![7; (1 << 20) + 3];
         let (digest, size) = of_reader(bytes.as_slice()).unwrap();
         assert_eq!((digest, size), (Digest::of(&bytes), bytes.len() as u64));
     }

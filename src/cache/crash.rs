@@ -6,6 +6,10 @@ use std::{
     io::{BufRead, BufReader, Write},
     path::Path,
     process::{Command, Stdio},
+    sync::{
+        LazyLock,
+        atomic::{AtomicU64, Ordering},
+    },
     thread,
     time::Duration,
 };
@@ -25,24 +29,51 @@ use small_disk::SmallDisk;
 
 const PLACE: &str = "VGH_TEST_CRASH_CACHE";
 const FIRST: &str = "VGH_TEST_CRASH_FIRST";
+const STEP: &str = "VGH_TEST_CRASH_STEP";
 
 fn text(x: u32) -> String {
     format!("result {x} ").repeat(2000)
 }
 
+/// A place between two effects of a publication: the process dies at the one
+/// whose number its environment names.
+pub(super) fn step() {
+    static LEFT: LazyLock<Option<AtomicU64>> = LazyLock::new(|| {
+        let number = env::var(STEP).ok()?.parse().ok()?;
+        Some(AtomicU64::new(number))
+    });
+    if let Some(left) = &*LEFT
+        && left.fetch_sub(1, Ordering::SeqCst) == 1
+    {
+        // SAFETY: a signal to this very process touches no memory.
+        unsafe { libc::kill(libc::getpid(), libc::SIGKILL) };
+    }
+}
+
+/// This test binary as a child that runs `test` again, where it is the child's part.
+fn child(test: &str, cache: &Cache) -> Command {
+    let mut command = Command::new(env::current_exe().unwrap());
+    command
+        .args([&format!("cache::crash::{test}"), "--exact", "--nocapture"])
+        .env(PLACE, cache.root())
+        .stdout(Stdio::piped());
+    command
+}
+
+/// The cache of a child; none in the test itself.
+fn as_child() -> Option<Cache> {
+    let place = env::var(PLACE).ok()?;
+    Some(Cache::open(Path::new(&place)).unwrap())
+}
+
 /// What the killed child does: commits records and snapshots until it dies.
-#[test]
-#[ignore = "run only as the child of the test below"]
-fn publishes_until_killed() {
-    let (Ok(place), Ok(first)) = (env::var(PLACE), env::var(FIRST)) else {
-        return;
-    };
-    let cache = Cache::open(Path::new(&place)).unwrap();
+fn publish_until_killed(cache: &Cache) {
+    let first: u32 = env::var(FIRST).unwrap().parse().unwrap();
     // Not in the system's folder: nobody would remove it after a kill.
     let state = cache.attempt_dir().unwrap();
     let mut out = std::io::stdout();
-    for x in first.parse().unwrap().. {
-        let record = record(&cache, x, &text(x));
+    for x in first.. {
+        let record = record(cache, x, &text(x));
         cache.commit(&record).unwrap();
         writeln!(out, "done {}", record.key).unwrap();
         fs::write(state.path().join("state"), text(x)).unwrap();
@@ -55,20 +86,16 @@ fn publishes_until_killed() {
 
 #[test]
 fn killing_writers_loses_nothing_finished_and_leaves_nothing_wrong() {
+    if let Some(cache) = as_child() {
+        return publish_until_killed(&cache);
+    }
     let (_place, cache) = cache();
     let mut finished: Vec<Key> = Vec::new();
     let mut mark = 0;
     for round in 0..30_u32 {
-        let mut child = Command::new(env::current_exe().unwrap())
-            .args([
-                "cache::crash::publishes_until_killed",
-                "--exact",
-                "--ignored",
-                "--nocapture",
-            ])
-            .env(PLACE, cache.root())
+        let test = "killing_writers_loses_nothing_finished_and_leaves_nothing_wrong";
+        let mut child = child(test, &cache)
             .env(FIRST, (round * 10_000 + 1).to_string())
-            .stdout(Stdio::piped())
             .spawn()
             .unwrap();
         let output = child.stdout.take().unwrap();
@@ -113,6 +140,83 @@ fn killing_writers_loses_nothing_finished_and_leaves_nothing_wrong() {
     }
     assert!(!finished.is_empty(), "no child lived long enough to commit");
     assert_eq!(cache.clear_abandoned().unwrap(), 0);
+}
+
+/// Every way of publishing once: blobs, records, one beside, the next
+/// generation, resume state twice.
+fn publish_all(cache: &Cache) {
+    let mut out = std::io::stdout();
+    let first = record(cache, 1, &text(1));
+    cache.commit(&first).unwrap();
+    writeln!(out, "done {}", first.key).unwrap();
+    cache.commit(&record(cache, 1, &text(2))).unwrap();
+    let lost = record(cache, 2, &text(3));
+    cache.commit(&lost).unwrap();
+    writeln!(out, "done {}", lost.key).unwrap();
+    cache.supersede(&record(cache, 2, &text(4)), &lost).unwrap();
+    let state = cache.attempt_dir().unwrap();
+    for mark in 1..=2_u32 {
+        fs::write(state.path().join("state"), text(mark)).unwrap();
+        cache
+            .put_snapshot(&first.family, u64::from(mark), state.path())
+            .unwrap();
+        writeln!(out, "mark {mark}").unwrap();
+    }
+    writeln!(out, "over").unwrap();
+}
+
+#[test]
+fn killed_at_each_step_of_publishing_leaves_nothing_wrong() {
+    if let Some(cache) = as_child() {
+        return publish_all(&cache);
+    }
+    for step in 1..1000 {
+        let (_place, cache) = cache();
+        let test = "killed_at_each_step_of_publishing_leaves_nothing_wrong";
+        let output = child(test, &cache)
+            .env(STEP, step.to_string())
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stdout);
+        let fresh = Cache::open(cache.root()).unwrap();
+        let report = fresh.verify(true).unwrap();
+        assert!(
+            report.is_sound() && report.missing.is_empty(),
+            "step {step}: {report:?}"
+        );
+        for line in said.lines() {
+            match line.split_once(' ') {
+                Some(("done", key)) => {
+                    let key = Key(key.parse().unwrap());
+                    assert!(fresh.record(&key).unwrap().is_some(), "step {step}");
+                }
+                Some(("mark", mark)) => {
+                    let found = fresh.snapshot(&Digest::of(b"family")).unwrap().unwrap();
+                    assert!(found.mark >= mark.parse().unwrap(), "step {step}");
+                }
+                _ => {}
+            }
+        }
+        assert!(fresh.take_notices().is_empty(), "step {step}");
+        // What was cut off can be done now.
+        publish_quietly(&fresh, step);
+        fresh.clear_abandoned().unwrap();
+        if said.contains("over") {
+            assert!(step > 60, "only {step} steps were found");
+            return;
+        }
+        assert!(!output.status.success(), "step {step}: {said}");
+    }
+    panic!("the child is always killed");
+}
+
+fn publish_quietly(cache: &Cache, step: u32) {
+    for x in 1..=2 {
+        let again = record(cache, x, &text(x));
+        cache.commit(&again).unwrap();
+        assert!(cache.record(&again.key).unwrap().is_some(), "step {step}");
+    }
+    assert!(cache.verify(true).unwrap().is_sound(), "step {step}");
 }
 
 #[test]

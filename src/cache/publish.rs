@@ -18,11 +18,16 @@ use anyhow::{Context, Result, bail};
 
 use crate::{
     cache::{lease::same_file, space::fault, store::is_absent},
-    digest::{Digest, Hashing},
+    digest::{Digest, Hashing, each_piece},
 };
 
-/// Bytes copied at once.
-const CHUNK: usize = 1 << 20;
+#[cfg(test)]
+use crate::cache::crash::step;
+
+/// Between two effects: here tests kill the process.
+#[cfg(not(test))]
+fn step() {}
+
 /// After this time a name is on the disk whether or not anybody synced it.
 const WRITTEN_BACK: Duration = Duration::from_mins(1);
 
@@ -48,6 +53,7 @@ impl Draft {
     /// bytes written. `needed` is the expected size in bytes, for the message
     /// of a full disk.
     pub(super) fn write(path: PathBuf, source: impl Read, needed: u64) -> Result<Draft> {
+        step();
         let file = OpenOptions::new()
             .write(true)
             .create_new(true)
@@ -60,7 +66,9 @@ impl Draft {
             digest: Digest::of(b""),
             size: 0,
         };
+        step();
         let (digest, size) = copy(source, &mut draft.file, &draft.path, needed)?;
+        step();
         (draft.digest, draft.size) = (digest, size);
         Ok(draft)
     }
@@ -71,8 +79,11 @@ impl Draft {
         self.seal()?;
         let parent = parent(target)?;
         ensure_dir(parent)?;
+        step();
         let placed = link_new(&self.path, target, |from, to| fs::hard_link(from, to))?;
+        step();
         drop(self);
+        step();
         // Also for an existing file: its writer may have died before this step.
         sync_dir(parent)?;
         Ok(placed)
@@ -123,12 +134,15 @@ impl Draft {
     /// Publishes at `target` in the place of what stands there.
     pub(super) fn replace(self, target: &Path) -> Result<()> {
         self.seal()?;
+        step();
         fs::rename(&self.path, target)
             .map_err(|error| fault("replace", target, self.size, error))?;
+        step();
         sync_dir(parent(target)?)
     }
 
     fn seal(&self) -> Result<()> {
+        step();
         self.file
             .set_permissions(Permissions::from_mode(0o444))
             .and_then(|()| self.file.sync_all())
@@ -151,26 +165,25 @@ pub(super) fn copy_synced(source: impl Read, path: &Path, needed: u64) -> Result
         .create_new(true)
         .open(path)
         .map_err(|error| fault("write", path, needed, error))?;
+    step();
     let found = copy(source, &mut file, path, needed)?;
+    step();
     file.sync_all()
         .map_err(|error| fault("write", path, needed, error))?;
     Ok(found)
 }
 
-fn copy(mut source: impl Read, file: &mut File, path: &Path, needed: u64) -> Result<(Digest, u64)> {
+fn copy(source: impl Read, file: &mut File, path: &Path, needed: u64) -> Result<(Digest, u64)> {
     let mut hashing = Hashing::default();
-    let mut buffer = vec![0; needed.saturating_add(1).clamp(1 << 12, CHUNK as u64) as usize];
-    loop {
-        match source.read(&mut buffer) {
-            Ok(0) => return Ok(hashing.finish()),
-            Ok(n) => {
-                file.write_all(&buffer[..n])
-                    .map_err(|error| fault("write", path, needed, error))?;
-                hashing.update(&buffer[..n]);
-            }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error).context("cannot read what is to be stored"),
-        }
+    let mut written = true;
+    let read = each_piece(source, needed, |piece| {
+        hashing.update(piece);
+        file.write_all(piece).inspect_err(|_| written = false)
+    });
+    match read {
+        Ok(()) => Ok(hashing.finish()),
+        Err(error) if written => Err(error).context("cannot read what is to be stored"),
+        Err(error) => Err(fault("write", path, needed, error)),
     }
 }
 
@@ -256,6 +269,7 @@ pub(super) fn ensure_dir(path: &Path) -> Result<()> {
         // Once: some places (/proc) say `not found` to every new name.
         made = fs::create_dir(path);
     }
+    step();
     match made {
         Ok(()) => sync_dir(parent(path)?),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
@@ -318,7 +332,7 @@ mod tests {
     #[test]
     fn a_draft_knows_the_digest_of_what_it_wrote() {
         let folder = tempfile::tempdir().unwrap();
-        let bytes = vec![3; CHUNK * 2 + 5];
+        let bytes = vec![3; (2 << 20) + 5];
         let draft = Draft::write(folder.path().join("d"), bytes.as_slice(), 0).unwrap();
         assert_eq!(
             (draft.digest, draft.size),

@@ -214,6 +214,11 @@ impl Run<'_> {
                 executor.stop();
             }
             self.wake();
+            let longest = if self.elsewhere.awaited() {
+                LOOK
+            } else {
+                STOP_POLL
+            };
             match self.schedule.next() {
                 Some(Ask::Consider(id)) => self.consider(id),
                 Some(Ask::Start(start)) => {
@@ -228,13 +233,7 @@ impl Run<'_> {
                     return Ok(());
                 }
                 None => {
-                    if let Some(report) =
-                        executor.wait(self.patience(if self.elsewhere.awaited() {
-                            LOOK
-                        } else {
-                            STOP_POLL
-                        }))?
-                    {
+                    if let Some(report) = executor.wait(self.patience(longest))? {
                         self.hear(report)?;
                     }
                 }

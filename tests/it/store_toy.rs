@@ -16,7 +16,9 @@ use vgh::{
     artifact::ArtifactType::Files,
     cache::{Cache, RecordIndex, StatIndex},
     diagnostic::{Faults, Source},
-    engine::{Event, Externals, Graph, Options, RunTotals, execute, executor::Inline, plan},
+    engine::{
+        Capacity, Event, Externals, Graph, Options, RunTotals, execute, executor::Inline, plan,
+    },
     pipeline::{Pipeline, load},
     stage::{
         Context, External, InputPort, Inputs, Kind, OutputPort, Outputs, Ports, Produced, Stage,
@@ -72,7 +74,7 @@ impl Stage for Hold {
 
 static NOISE: AtomicU64 = AtomicU64::new(1);
 
-/// Another number each time, or the same from `settled` on.
+/// Another number each time.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Noise {
@@ -209,6 +211,7 @@ impl Place {
         let stop = AtomicBool::new(false);
         let options = Options {
             jobs: 2,
+            capacity: &Capacity::uncounted(),
             keep_going,
             stop: &stop,
             run: "test",

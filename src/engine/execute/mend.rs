@@ -55,13 +55,15 @@ impl Run<'_> {
     pub(super) fn settle(&mut self, id: InstanceId, mut done: Done) -> bool {
         let before = self.results.remove(&id);
         done.executed |= before.as_ref().is_some_and(|before| before.executed);
-        let outputs = done.outputs.clone();
+        let first = before.is_none();
+        let replaced = before.is_some_and(|before| before.outputs != done.outputs);
         self.results.insert(id, done);
         for producer in self.graph.producers(id) {
-            self.passing.consider(producer);
+            if self.pipeline.stage_of(producer).execution.temp {
+                self.passing.consider(producer);
+            }
         }
-        let Some(before) = before else { return true };
-        if before.outputs != outputs {
+        if replaced {
             self.mending.replaced = true;
             for consumer in self.graph.consumers(id) {
                 if self.graph.is_needed(consumer) {
@@ -69,7 +71,7 @@ impl Run<'_> {
                 }
             }
         }
-        false
+        first
     }
 
     /// Whether what an instance was to be made from is no longer what it was

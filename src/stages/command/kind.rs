@@ -59,6 +59,8 @@ pub struct Command {
 impl Stage for Command {
     const KIND: &'static str = "command";
     const VERSION: u32 = 1;
+    // Nobody knows what a program does.
+    const BITWISE: bool = false;
     const ABOUT: &'static str = "any program, with declared files, inputs, outputs, environment";
     const PORTS: Ports = Ports {
         inputs: &[],

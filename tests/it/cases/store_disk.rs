@@ -1,14 +1,14 @@
-//! Cases about processes and disks: kills, full disks, places that cannot be
-//! written, caches of another format.
+//! Cases about disks: full ones, places that cannot be written, caches of
+//! another format.
 use std::{
     fs,
-    io::{BufRead, BufReader, Write},
-    process::{Command, Output, Stdio},
-    thread,
-    time::Duration,
+    io::Write,
+    process::{Command, Output},
 };
 
-use crate::project::Project;
+use vgh::cache::Cache;
+
+use crate::{project::Project, small_disk::SmallDisk};
 
 const SMALL: &str = include_str!("../small.toml");
 
@@ -23,100 +23,17 @@ fn said(bytes: &[u8]) -> String {
 }
 
 fn run(project: &Project, args: &[&str]) -> Output {
-    project.vgh(&[&["run", "small.toml", "--progress", "none"], args].concat())
-}
-
-/// Mounts a small file system in memory; none where this is not allowed.
-struct Disk(tempfile::TempDir);
-
-impl Disk {
-    fn mount(options: &str) -> Option<Disk> {
-        let place = tempfile::tempdir().unwrap();
-        let mounted = Command::new("mount")
-            .args(["-t", "tmpfs", "-o", options, "tmpfs"])
-            .arg(place.path())
-            .stderr(Stdio::null())
-            .status()
-            .is_ok_and(|status| status.success());
-        if !mounted {
-            let _ = writeln!(std::io::stderr(), "SKIPPED: mounting a tmpfs needs root");
-        }
-        mounted.then_some(Disk(place))
-    }
-
-    fn cache(&self) -> String {
-        self.0.path().join("cache").display().to_string()
-    }
-}
-
-impl Drop for Disk {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg("-l").arg(self.0.path()).status();
-    }
-}
-
-/// Whether a process is there and no zombie.
-fn lives(pid: &str) -> bool {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    let state = stat.rsplit(')').next().unwrap_or_default().trim_start();
-    !stat.is_empty() && !state.starts_with('Z')
-}
-
-#[test]
-fn case_22_workers_die_with_their_run_and_the_next_run_needs_no_flag() {
-    for signal in ["-9", "-TERM", "-INT"] {
-        let project = project();
-        let mut child = project
-            .command(&["run", "--json", "small.toml", "-j", "1"])
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        // From the first result on there is a worker.
-        assert!(lines.any(|line| line.unwrap().contains("\"finished\"")));
-        let id = child.id();
-        let workers = fs::read_to_string(format!("/proc/{id}/task/{id}/children")).unwrap();
-        let ended = Command::new("kill")
-            .args([signal, &id.to_string()])
-            .status();
-        assert!(ended.unwrap().success());
-        lines.for_each(drop);
-        let status = child.wait().unwrap();
-        if signal != "-9" {
-            assert_eq!(status.code(), Some(130), "{signal}");
-        }
-        for worker in workers.split_whitespace() {
-            for _ in 0..500 {
-                if lives(worker) {
-                    thread::sleep(Duration::from_millis(10));
-                }
-            }
-            assert!(!lives(worker), "{signal}: worker {worker} outlived its run");
-        }
-        let next = run(&project, &[]);
-        assert_eq!(next.status.code(), Some(0), "{}", said(&next.stderr));
-        let report = project.cache().verify(true).unwrap();
-        assert!(
-            report.is_sound() && report.missing.is_empty(),
-            "{signal}: {report:?}"
-        );
-        let first = said(&next.stdout);
-        assert!(
-            first.contains(" executed, ") && !first.contains("Run: 8 executed"),
-            "{first}"
-        );
-    }
+    project.vgh(&[&["run", "small.toml"], args].concat())
 }
 
 #[test]
 fn case_23_a_full_disk_is_a_clear_error_and_freed_it_goes_on() {
-    let Some(disk) = Disk::mount("size=2m") else {
+    let Some(disk) = SmallDisk::mount("case_23", "size=2m") else {
         return;
     };
     let project = project();
-    let cache = disk.cache();
-    let filler = disk.0.path().join("filler");
+    let cache = disk.path().join("cache").display().to_string();
+    let filler = disk.path().join("filler");
     // Nearly full, so that some stages find room and others do not.
     for free_kib in [24, 64, 128, 256] {
         let taken = vec![1; (2 << 20) - (free_kib << 10)];
@@ -128,7 +45,7 @@ fn case_23_a_full_disk_is_a_clear_error_and_freed_it_goes_on() {
             assert!(text.contains(" bytes needed, "), "{free_kib}: {text}");
         }
         fs::remove_file(&filler).unwrap();
-        let place = vgh::cache::Cache::open_existing(disk.0.path().join("cache").as_path());
+        let place = Cache::open_existing(&disk.path().join("cache"));
         if let Some(place) = place.unwrap() {
             let report = place.verify(true).unwrap();
             assert!(
@@ -145,18 +62,14 @@ fn case_23_a_full_disk_is_a_clear_error_and_freed_it_goes_on() {
 
 #[test]
 fn case_27_a_store_that_cannot_be_written_is_refused_in_one_line_and_can_be_read() {
-    let Some(disk) = Disk::mount("size=4m") else {
+    let Some(disk) = SmallDisk::mount("case_27", "size=4m") else {
         return;
     };
     let project = project();
-    let cache = disk.cache();
+    let cache = disk.path().join("cache").display().to_string();
     // Another device than the project's: nothing is linked across.
     assert_eq!(run(&project, &["--cache", &cache]).status.code(), Some(0));
-    let remounted = Command::new("mount")
-        .args(["-o", "remount,ro"])
-        .arg(disk.0.path())
-        .status();
-    assert!(remounted.unwrap().success());
+    disk.remount("ro");
     let refused = run(&project, &["--cache", &cache]);
     assert_eq!(refused.status.code(), Some(4));
     let text = said(&refused.stderr);
@@ -193,7 +106,7 @@ fn case_27_a_store_owned_by_another_user_is_refused_in_one_line() {
     let project = project();
     assert_eq!(run(&project, &[]).status.code(), Some(0));
     let uid = Command::new("id").arg("-u").output().unwrap().stdout;
-    if said(&uid).trim() != "0" || !Command::new("setpriv").arg("--version").output().is_ok() {
+    if said(&uid).trim() != "0" || Command::new("setpriv").arg("--version").output().is_err() {
         let _ = writeln!(
             std::io::stderr(),
             "SKIPPED: another user needs root and setpriv"
