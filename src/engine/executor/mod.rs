@@ -1,5 +1,6 @@
 //! Who executes tasks. An executor only obeys: which task and when is the
 //! schedule's matter, what a result is worth the engine's.
+mod death;
 mod inline;
 mod perform;
 mod pool;

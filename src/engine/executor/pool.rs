@@ -8,9 +8,8 @@
 use std::{
     collections::BTreeSet,
     io::{self, BufRead, BufReader, Read, Write},
-    os::unix::process::ExitStatusExt,
     path::PathBuf,
-    process::{Child, ChildStdin, Command, ExitStatus, Stdio},
+    process::{Child, ChildStdin, Command, Stdio},
     sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel},
     thread,
     time::{Duration, Instant},
@@ -20,7 +19,7 @@ use anyhow::{Context as _, Result, bail};
 
 use crate::{
     engine::{
-        executor::{Begun, Executor, Placement, perform::lost},
+        executor::{Begun, Executor, Placement, death::death, perform::lost},
         task::{Report, Task},
     },
     stage::{harmless, orphans},
@@ -267,40 +266,6 @@ fn is_shortage(error: &io::Error) -> bool {
         error.raw_os_error(),
         Some(libc::EAGAIN | libc::ENOMEM | libc::EMFILE | libc::ENFILE)
     )
-}
-
-/// How a process ended, in words.
-fn death(status: Option<ExitStatus>) -> String {
-    let Some(status) = status else {
-        return "its status is unknown".to_owned();
-    };
-    match (status.signal(), status.code()) {
-        (Some(libc::SIGKILL), _) => {
-            "killed by signal 9 (SIGKILL), as the system does when memory runs out".to_owned()
-        }
-        (Some(signal), _) => match signal_name(signal) {
-            Some(name) => format!("killed by signal {signal} ({name})"),
-            None => format!("killed by signal {signal}"),
-        },
-        (None, code) => format!("exit code {}", code.unwrap_or(-1)),
-    }
-}
-
-fn signal_name(signal: i32) -> Option<&'static str> {
-    const NAMES: [(i32, &str); 10] = [
-        (libc::SIGHUP, "SIGHUP"),
-        (libc::SIGINT, "SIGINT"),
-        (libc::SIGILL, "SIGILL"),
-        (libc::SIGABRT, "SIGABRT"),
-        (libc::SIGBUS, "SIGBUS"),
-        (libc::SIGFPE, "SIGFPE"),
-        (libc::SIGSEGV, "SIGSEGV"),
-        (libc::SIGPIPE, "SIGPIPE"),
-        (libc::SIGTERM, "SIGTERM"),
-        (libc::SIGXCPU, "SIGXCPU"),
-    ];
-    let found = NAMES.iter().find(|(number, _)| *number == signal);
-    found.map(|(_, name)| *name)
 }
 
 /// Feeds lines, with bad UTF-8 replaced, until the end of
