@@ -28,7 +28,7 @@ impl Run<'_> {
         let mut stat = None;
         let mut guarded = Vec::new();
         for (param, path) in self.externals.paths(id) {
-            let Some(digest) = self.externals.of(id).get(param.as_str()) else {
+            let Some(digest) = self.externals.of(id).digests.get(param.as_str()) else {
                 continue;
             };
             let stat = stat.get_or_insert_with(|| StatIndex::load(self.cache));
