@@ -20,9 +20,9 @@ use crate::{
 };
 
 const CASES: u32 = 50;
-const EDITS: usize = 3;
+const EDITS: usize = 2;
 /// A larger world takes seconds: each of its stages is a process.
-const STAGES_MAX: usize = 12;
+const STAGES_MAX: usize = 8;
 /// Runs that may fail over damage that they find.
 const MENDING: usize = 20;
 
