@@ -47,10 +47,10 @@ impl Manifest {
     pub(super) fn partial<'a>(
         kind: &Kind,
         instance: &Instance,
-        externals: &BTreeMap<&'static str, Digest>,
+        outside: &Outside,
         content: impl Fn(usize, usize) -> Option<&'a Content>,
     ) -> Manifest {
-        Manifest::build(kind, instance, externals, |input, source| {
+        Manifest::build(kind, instance, outside, |input, source| {
             json!(content(input, source).map(|content| content.digest))
         })
     }
