@@ -5,6 +5,7 @@
 //! `VGH_PROPERTY_SEED=7 cargo test property` tries other worlds, and
 //! `VGH_PROPERTY_CASES=5000` more of them. A failure is shrunk by proptest and
 //! printed with its seed, the pipeline and the edits.
+mod commands;
 mod edit;
 mod regress;
 mod runner;

@@ -20,9 +20,9 @@ use crate::{
 };
 
 const CASES: u32 = 50;
-const EDITS: usize = 3;
+const EDITS: usize = 2;
 /// A larger world takes seconds: each of its stages is a process.
-const STAGES_MAX: usize = 12;
+const STAGES_MAX: usize = 8;
 /// Runs that may fail over damage that they find.
 const MENDING: usize = 20;
 
@@ -101,6 +101,8 @@ fn stage_text(stage: &Meant, world: &World) -> String {
 struct Ran {
     executed: BTreeSet<String>,
     failures: Vec<String>,
+    /// Whether it found bytes that were not those of their name.
+    damage: bool,
     results: BTreeMap<String, String>,
 }
 
@@ -143,6 +145,7 @@ fn run(project: &Project, asked: &Asked<'_>) -> Ran {
     let mut ran = Ran {
         executed: BTreeSet::new(),
         failures: Vec::new(),
+        damage: out.contains("is corrupt"),
         results: BTreeMap::new(),
     };
     for line in out.lines() {
@@ -187,7 +190,9 @@ fn check(edited: &Project, asked: &Asked<'_>) {
         for (label, state) in &plan {
             match state.as_str() {
                 "run" => assert!(ran.executed.contains(label), "`{label}` was to run"),
-                "cached" => assert!(!ran.executed.contains(label), "`{label}` was cached"),
+                "cached" if !ran.damage => {
+                    assert!(!ran.executed.contains(label), "`{label}` was cached");
+                }
                 _ => {}
             }
         }
