@@ -2,6 +2,7 @@
 mod bad_input;
 mod cases;
 mod command;
+mod commands;
 mod diagnostics;
 mod engine;
 mod examples;
