@@ -18,6 +18,7 @@ use crate::{
         exit::{Exit, Failure},
         lookback::{open, run_named},
     },
+    diagnostic::Faults,
     pipeline::Selector,
     runs::{Past, Wanted, find, pass_logs},
 };
@@ -66,6 +67,14 @@ fn target(cache: &Cache, args: &args::Logs) -> Result<(String, Wanted), Failure>
     )))
 }
 
+/// A selector that cannot be met is the command line's fault.
+fn told(error: anyhow::Error) -> Failure {
+    match error.downcast::<Faults>() {
+        Ok(faults) => Failure::Faults(faults),
+        Err(error) => Failure::Effect(error),
+    }
+}
+
 /// How far each log has been printed.
 #[derive(Default)]
 struct Printed {
@@ -76,8 +85,8 @@ struct Printed {
 
 impl Printed {
     /// Prints what is new; whether anything was ever said.
-    fn go_on(&mut self, cache: &Cache, run: &str, wanted: &Wanted) -> anyhow::Result<bool> {
-        for pass in pass_logs(cache, run, wanted)? {
+    fn go_on(&mut self, cache: &Cache, run: &str, wanted: &Wanted) -> Result<bool, Failure> {
+        for pass in pass_logs(cache, run, wanted).map_err(told)? {
             let Ok(mut file) = File::open(&pass.path) else {
                 continue;
             };
@@ -90,12 +99,11 @@ impl Printed {
                 continue;
             }
             *offset += text.len() as u64;
-            let mut out = stdout().lock();
             if self.last != Some(pass.pass) {
-                writeln!(out, "==> {} <==", pass.instances.join(" "))?;
+                println!("==> {} <==", pass.instances.join(" "));
             }
             self.last = Some(pass.pass);
-            out.write_all(&text)?;
+            stdout().write_all(&text).context("print the log")?;
         }
         Ok(self.last.is_some())
     }

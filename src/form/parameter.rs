@@ -98,11 +98,12 @@ fn nullable(schema: &Value) -> Option<&str> {
 }
 
 fn range(schema: &Value) -> String {
-    let bound = |name: &str, word: &str| schema.get(name).map(|bound| format!("{word} {bound}"));
-    let parts = [
-        bound("minimum", "at least"),
-        bound("maximum", "at most"),
-        bound("minItems", "at least"),
-    ];
+    // That a count is not negative goes without saying.
+    let told = |bound: &&Value| bound.as_f64() != Some(0.0);
+    let bound = |name: &str, word: &str| {
+        let bound = schema.get(name).filter(told)?;
+        Some(format!("{word} {bound}"))
+    };
+    let parts = [bound("minimum", "at least"), bound("maximum", "at most")];
     parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }

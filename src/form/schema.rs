@@ -166,10 +166,17 @@ fn stage(kind: &Kind) -> (Value, Map<String, Value>) {
     let helpers = helpers
         .map(|(name, schema)| (format!("{prefix}{name}"), loosened(schema)))
         .collect();
+    let wired = kind.ports.inputs.iter().any(|port| port.required);
+    let required: &[&str] = if wired {
+        &["kind", "inputs"]
+    } else {
+        &["kind"]
+    };
     let table = json!({
         "description": format!("{}. {}", kind.about, text(&schema)),
         "type": "object",
         "properties": properties,
+        "required": required,
         "additionalProperties": false,
     });
     (table, helpers)

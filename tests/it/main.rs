@@ -2,6 +2,7 @@
 mod bad_input;
 mod cases;
 mod command;
+mod commands;
 mod concurrent;
 mod diagnostics;
 mod engine;

@@ -249,7 +249,10 @@ fn agree(plan: &Plan, pipeline: &Pipeline, ran: &Ran) {
         match entry.state {
             State::Run(_) => assert!(executed, "`{label}` was planned to run and did not"),
             State::Cached => {
-                assert!(!executed || damage, "`{label}` was planned as cached and ran");
+                assert!(
+                    !executed || damage,
+                    "`{label}` was planned as cached and ran"
+                );
             }
             State::Maybe(_) => {}
         }

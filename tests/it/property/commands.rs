@@ -28,17 +28,22 @@ const MENDING: usize = 20;
 
 #[test]
 fn edited_worlds_of_commands_equal_fresh_ones() {
-    runner::share(100, CASES, (World::any(), vec(Edit::any(), 1..=EDITS)), |(world, edits)| {
-        let mut world = world.clone();
-        world.stages.truncate(STAGES_MAX);
-        let edited = Project::empty();
-        let mut sequence = Sequence::new(&world);
-        check(&edited, &sequence.asked(&Edit::Nothing));
-        for edit in edits {
-            sequence.apply(edit, || edited.cache());
-            check(&edited, &sequence.asked(edit));
-        }
-    });
+    runner::share(
+        100,
+        CASES,
+        (World::any(), vec(Edit::any(), 1..=EDITS)),
+        |(world, edits)| {
+            let mut world = world.clone();
+            world.stages.truncate(STAGES_MAX);
+            let edited = Project::empty();
+            let mut sequence = Sequence::new(&world);
+            check(&edited, &sequence.asked(&Edit::Nothing));
+            for edit in edits {
+                sequence.apply(edit, || edited.cache());
+                check(&edited, &sequence.asked(edit));
+            }
+        },
+    );
 }
 
 fn text(world: &World) -> String {
@@ -52,10 +57,18 @@ fn text(world: &World) -> String {
 
 fn stage_text(stage: &Meant, world: &World) -> String {
     // `value = 3` or `value = "{a0_0}"`: what stands behind the sign, bare.
-    let value = stage.params.split_once(" = ").map_or("", |(_, value)| value);
+    let value = stage
+        .params
+        .split_once(" = ")
+        .map_or("", |(_, value)| value);
     let value = value.trim_matches('"');
-    let sources: Vec<String> = (0..stage.inputs.len()).map(|at| format!("{{inputs.n{at}}}")).collect();
-    let (first, all) = (sources.first().cloned().unwrap_or_default(), sources.join(" "));
+    let sources: Vec<String> = (0..stage.inputs.len())
+        .map(|at| format!("{{inputs.n{at}}}"))
+        .collect();
+    let (first, all) = (
+        sources.first().cloned().unwrap_or_default(),
+        sources.join(" "),
+    );
     let all = format!("find -L {all} -type f | sort | xargs cat");
     let number = |formula: &str| format!("x=$(cat {first}); echo $(({formula})) > {{outputs.n}}");
     let shell = match stage.kind {
@@ -66,11 +79,18 @@ fn stage_text(stage: &Meant, world: &World) -> String {
             "x=$(cat {first}); y=$(cat {}); echo $(((7 * x + y) % 1009)) > {{outputs.n}}",
             sources[1]
         ),
-        "split" => format!("{}; echo $((x % {value})) > {{outputs.rest}}", number(&format!("x / {value}"))),
+        "split" => format!(
+            "{}; echo $((x % {value})) > {{outputs.rest}}",
+            number(&format!("x / {value}"))
+        ),
         "climb" => number(&format!("3 * x % 97 + {value}")),
-        "count" => format!("echo counted {value}; cat {first} > {{outputs.n}}; echo {value} >> {{outputs.n}}"),
+        "count" => format!(
+            "echo counted {value}; cat {first} > {{outputs.n}}; echo {value} >> {{outputs.n}}"
+        ),
         "lines" => "grep -v '^#' {files.f} > {outputs.n}".to_owned(),
-        "total" => format!("{all} | awk '{{{{ s += $1 }}}} END {{{{ print s % 1000003 }}}}' > {{outputs.n}}"),
+        "total" => format!(
+            "{all} | awk '{{{{ s += $1 }}}} END {{{{ print s % 1000003 }}}}' > {{outputs.n}}"
+        ),
         _ => format!("{all} > {{outputs.n}}"),
     };
     let outputs: Vec<String> = (stage.outputs.iter())
