@@ -6,9 +6,8 @@
 //! may be lost, torn, stale or garbage at any time.
 use std::{
     collections::{BTreeMap, HashMap},
-    fs::{self, File, FileTimes},
+    fs,
     os::unix::fs::MetadataExt,
-    time::SystemTime,
 };
 
 use anyhow::Result;
@@ -24,9 +23,6 @@ use crate::{
     },
     digest::{Digest, Key},
 };
-
-/// A use is remembered if the last one remembered is older than this.
-const USED_EVERY_S: i64 = 3600;
 
 /// What a run that executes nothing needs to know of a record.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -161,20 +157,6 @@ impl RecordIndex {
             }
         };
         Some(IndexEntry { used_s, ..entry })
-    }
-
-    /// Remembers that a run takes this result: what was not used for long goes
-    /// first. To the hour, and as well as the file system allows.
-    pub fn mark_used(&self, entry: &IndexEntry) {
-        let now = SystemTime::now();
-        let since = now.duration_since(SystemTime::UNIX_EPOCH);
-        let now_s = since.map_or(0, |since| since.as_secs() as i64);
-        if (now_s - USED_EVERY_S..=now_s).contains(&entry.used_s) {
-            return;
-        }
-        if let Ok(file) = File::open(self.cache.record_path(&entry.key)) {
-            let _ = file.set_times(FileTimes::new().set_accessed(now));
-        }
     }
 
     /// The outputs of every record known when the index was loaded or noted.

@@ -33,6 +33,7 @@ mod stat_entry;
 mod stat_file;
 mod store;
 mod sweep;
+mod used;
 mod verify;
 mod walk;
 

@@ -19,7 +19,7 @@ impl Run<'_> {
         let manifest = self.manifest(id);
         let key = manifest.key();
         if let Some(entry) = self.usable(id, &key) {
-            self.index.mark_used(&entry);
+            self.cache.mark_used(&entry);
             self.hit(id, key, entry);
             return;
         }
