@@ -48,9 +48,13 @@ pub struct Environment {
 impl Environment {
     /// That of this process.
     pub fn here(jobs: u32) -> Environment {
-        let argv: Vec<String> = env::args_os()
+        let mut argv: Vec<String> = env::args_os()
             .map(|arg| arg.to_string_lossy().into_owned())
             .collect();
+        // Where the program lies says nothing of what was asked of it.
+        if let Some(program) = argv.first_mut() {
+            "vgh".clone_into(program);
+        }
         let host = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
         Environment {
             program: format!("vgh {}", env!("CARGO_PKG_VERSION")),

@@ -94,7 +94,8 @@ fn said(project: &Project, args: &[&str]) -> (Option<i32>, String) {
 /// The output of a command against its file.
 fn shows(name: &str, project: &Project, args: &[&str]) {
     let (code, text) = said(project, args);
-    let shown = format!("$ vgh {}\n{text}exit {}\n", args.join(" "), code.unwrap());
+    let asked = stable(&format!("$ vgh {}", args.join(" ")), project.path());
+    let shown = format!("{asked}{text}exit {}\n", code.unwrap());
     matches(name, &shown);
 }
 
