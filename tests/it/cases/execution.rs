@@ -17,7 +17,7 @@ fn planned(project: &Project, args: &[&str]) -> BTreeMap<String, usize> {
     let plan: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     let mut stages = BTreeMap::new();
     for entry in plan["instances"].as_array().unwrap() {
-        if entry["plan"]["state"] != "cached" {
+        if entry["state"] != "cached" {
             let stage = entry["stage"].as_str().unwrap().to_owned();
             *stages.entry(stage).or_default() += 1;
         }
