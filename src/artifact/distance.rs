@@ -189,11 +189,6 @@ mod tests {
             "largest difference 5e-1 in column gain, row 2"
         );
         assert_eq!(distance(of, &a, &a).unwrap(), None);
-        let nan = table(folder.path(), "nan", &[1.0, f64::NAN, 3.0]);
-        assert_eq!(
-            distance(of, &a, &nan).unwrap().unwrap().value,
-            f64::INFINITY
-        );
         let short = table(folder.path(), "short", &[1.0]);
         let error = distance(of, &a, &short).unwrap_err();
         assert_eq!(error.to_string(), "3 rows and 1 rows");

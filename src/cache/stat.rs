@@ -18,7 +18,6 @@ use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 
 use crate::{
     cache::{
-        Grounds,
         read::Stamp,
         stat_entry::Entry,
         stat_file::{decode, encode},
@@ -88,19 +87,6 @@ impl StatIndex {
             }
         }
         Ok(tree)
-    }
-
-    /// Adds a file or a folder to the grounds of a proof, as it was when its
-    /// digest was asked for.
-    pub fn ground(&self, path: &Path, grounds: &mut Grounds) {
-        let Ok(place) = absolute(path) else {
-            return grounds.doubt();
-        };
-        // A link's own stamp would not tell that what it leads to changed.
-        let plain = fs::symlink_metadata(&place).is_ok_and(|found| found.is_file());
-        let entry = self.entries.get(&place).filter(|_| plain);
-        let believed = entry.and_then(Entry::believed);
-        grounds.external(place, believed);
     }
 
     /// How many files were read so far.

@@ -37,17 +37,6 @@ impl Entry {
         let settled = self.hashed_ns.saturating_sub(TICK_NS);
         self.modified_ns < settled && self.changed_ns < settled
     }
-
-    /// The stamp to compare a later one with, if that tells anything.
-    pub(super) fn believed(&self) -> Option<Stamp> {
-        self.is_settled().then_some(Stamp {
-            device: 0,
-            inode: self.inode,
-            size: self.size,
-            modified_ns: self.modified_ns,
-            changed_ns: self.changed_ns,
-        })
-    }
 }
 
 #[cfg(test)]

@@ -8,12 +8,19 @@ use crate::cli::{
     args::{Cli, Command},
     cache, completions, diff,
     exit::{Exit, Failure},
-    graph, init, kinds, logs, plan, run, runs, schema, show, status, why, worker,
+    graph, init, kinds, logs, plan, run, runs, schema, show, signals, status, why, worker,
 };
 
 /// Runs the command that the process was started with.
 pub fn main() -> ExitCode {
-    let outcome: Result<Exit, Failure> = match Cli::parse().command {
+    let command = Cli::parse().command;
+    if !matches!(
+        command,
+        Command::Run(_) | Command::Cache(_) | Command::Worker(_)
+    ) {
+        signals::end_with_reader();
+    }
+    let outcome: Result<Exit, Failure> = match command {
         Command::Run(args) => run::run(&args),
         Command::Plan(args) => plan::plan(&args),
         Command::Why(args) => why::why(&args),

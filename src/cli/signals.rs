@@ -9,6 +9,13 @@ use signal_hook::{
 
 use crate::cli::exit::Exit;
 
+/// From here on, a reader that goes away (`| head`) ends this process quietly.
+/// For commands that only print: what writes must not end in the middle.
+pub(super) fn end_with_reader() {
+    // SAFETY: sets how this process takes a signal, before it has a second thread.
+    unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
+}
+
 /// A flag that the first signal sets.
 ///
 /// # Errors

@@ -94,7 +94,7 @@ impl Workplace {
 }
 
 /// A first word that looks like a path is the file; the rest are selectors.
-fn split(words: &[String]) -> (Option<&Path>, &[String]) {
+pub(super) fn split(words: &[String]) -> (Option<&Path>, &[String]) {
     match words.split_first() {
         Some((first, rest)) if looks_like_file(first) => (Some(Path::new(first)), rest),
         _ => (None, words),

@@ -10,7 +10,7 @@ use crate::{
         args::Place,
         cache::args,
         exit::{Exit, Failure},
-        workplace::Workplace,
+        workplace::{Workplace, split},
     },
     engine::plan,
     pipeline::Selector,
@@ -43,8 +43,8 @@ pub(super) fn path(args: &args::Path, root: &Path) -> Result<Exit, Failure> {
     let externals = place.externals(Some(&cache))?;
     let known = Some((&cache, &index));
     let plan = plan(&place.pipeline, &place.graph(), &externals, known);
-    let wanted: Vec<String> = args
-        .words
+    let wanted: Vec<String> = split(&args.words)
+        .1
         .iter()
         .filter_map(|word| Selector::parse(word).ok()?.output)
         .collect();

@@ -30,6 +30,8 @@ pub(super) struct Elsewhere {
     holder: String,
     held: BTreeMap<u64, Lease>,
     waiting: BTreeMap<Digest, Vec<InstanceId>>,
+    /// Instances that were left to another run at least once.
+    waited: BTreeSet<InstanceId>,
     /// Instances that run although their record answers.
     regardless: BTreeSet<InstanceId>,
     /// Whom people were told about.
@@ -43,6 +45,7 @@ impl Elsewhere {
             holder: holder(run),
             held: BTreeMap::new(),
             waiting: BTreeMap::new(),
+            waited: BTreeSet::new(),
             regardless: BTreeSet::new(),
             told: BTreeSet::new(),
             look_at: Instant::now(),
@@ -52,6 +55,11 @@ impl Elsewhere {
     /// Whether a result is awaited that another run makes.
     pub(super) fn awaited(&self) -> bool {
         !self.waiting.is_empty()
+    }
+
+    /// Whether another run may have made what this instance was to make.
+    pub(super) fn left_to_others(&self, id: InstanceId) -> bool {
+        self.waited.contains(&id)
     }
 
     /// The pass is over, its records are written.
@@ -77,6 +85,7 @@ impl Run<'_> {
             Leased::Busy { holder } => {
                 let members = self.schedule.postpone(start.pass);
                 self.tell_wait(last, holder);
+                self.elsewhere.waited.extend(&members);
                 self.elsewhere
                     .waiting
                     .entry(family)

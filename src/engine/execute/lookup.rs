@@ -81,7 +81,9 @@ impl Run<'_> {
     /// bytes are there where somebody wants them.
     pub(super) fn usable(&self, id: InstanceId, key: &Key) -> Option<IndexEntry> {
         let again = self.schedule.must_remake(id);
-        if again && self.forced(id) {
+        // What the plan runs again runs, even if its bytes came back by chance.
+        let spared = !self.forced(id) && self.elsewhere.left_to_others(id);
+        if again && self.planned_again(id) && !spared {
             return None;
         }
         let ports = &self.pipeline.stage_of(id).outputs;

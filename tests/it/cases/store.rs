@@ -247,8 +247,12 @@ fn case_24_a_lost_result_that_comes_back_different_is_the_next_generation() {
     assert_eq!(again.executed, nothing());
     assert_eq!(again.texts["b"], ran.texts["b"]);
     let key = |record: &vgh::cache::Record| record.kind() == "noise";
-    let lost = place.cache().records().unwrap().find(key).unwrap();
-    assert_eq!(place.cache().records_beside(&lost.key).len(), 1);
+    let next = place.cache().records().unwrap().find(key).unwrap();
+    let beside = place.cache().records_beside(&next.key);
+    assert!(
+        beside.iter().any(|record| record.outputs != next.outputs),
+        "the lost generation is kept: {beside:?}"
+    );
 }
 
 #[test]
@@ -271,7 +275,12 @@ fn case_25_an_input_that_changes_while_a_stage_runs_voids_the_result() {
                 "a: `path` changed while the stage ran ({}): its result is not kept, run again",
                 file.display()
             );
-            assert_eq!(ran.failures[0], expected, "{write}");
+            // `b` may be the one that finds the file changed before it starts.
+            assert!(
+                ran.failures.contains(&expected),
+                "{write}: {:?}",
+                ran.failures
+            );
         } else {
             assert_eq!(ran.failures, nothing());
         }

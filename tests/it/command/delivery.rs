@@ -38,7 +38,7 @@ hash_env = ["VGH_TWO", "VGH_UNSET_TOO"]
         lines,
         [
             "A=1",
-            "CUDA_VISIBLE_DEVICES=1",
+            "CUDA_VISIBLE_DEVICES=",
             "EMPTY=",
             "HOME=/home/somebody",
             "LANG=C",
