@@ -13,7 +13,7 @@ use crate::{
 };
 
 const TICK: Duration = Duration::from_millis(250);
-/// How often the run's own line is worked out at most.
+/// How often what is left is worked out at most.
 const HEAD_MS: u64 = 100;
 /// Of a pass without a measure of its progress.
 const UNMEASURED: &str = "  {elapsed:>5} {wide_msg}";
@@ -26,7 +26,8 @@ pub struct Live {
     passes: BTreeMap<u64, ProgressBar>,
     tally: Tally,
     logs: PathBuf,
-    /// When the run's own line was last worked out.
+    /// What is left, and when that was last worked out.
+    left: String,
     headed: Moment,
 }
 
@@ -41,6 +42,7 @@ impl Live {
             passes: BTreeMap::new(),
             tally: Tally::default(),
             logs,
+            left: String::new(),
             headed: Moment::default(),
         }
     }
@@ -50,10 +52,11 @@ impl Live {
     }
 
     fn head(&mut self, at: Moment) {
-        if at.ms_since(self.headed) < HEAD_MS {
-            return;
+        if at.ms_since(self.headed) >= HEAD_MS {
+            self.headed = at;
+            let left = self.tally.left(at).map(|left| format!(", {left}"));
+            self.left = left.unwrap_or_default();
         }
-        self.headed = at;
         let tally = &self.tally;
         let failed = tally.failed;
         self.run.set_position((tally.done + failed) as u64);
@@ -62,9 +65,7 @@ impl Live {
             text.push_str(&format!(", {failed} failed"));
         }
         text.push_str(&format!(", {} running", tally.running.len()));
-        if let Some(left) = tally.left(at) {
-            text.push_str(&format!(", {left}"));
-        }
+        text.push_str(&self.left);
         self.run.set_message(text);
     }
 
