@@ -13,7 +13,7 @@ use anyhow::Result;
 
 use crate::{
     cache::{
-        holding::{BlobFile, Holding, age},
+        holding::{BlobFile, Holding, age, now},
         pin::{Live, Roots},
         snapshot::Kept,
         store::Cache,
@@ -97,7 +97,7 @@ impl Cache {
     /// # Errors
     /// The cache cannot be listed, or something cannot be removed.
     pub fn gc(&self, options: &GcOptions) -> Result<GcReport> {
-        let now = SystemTime::now();
+        let now = now();
         let live = self.live_runs(&self.needed_gate()?, None)?;
         let mut before = now.checked_sub(options.grace).unwrap_or(now);
         if let Some(since) = live.since() {

@@ -41,7 +41,7 @@ pub use blob::{Content, Form};
 pub use commit::Committed;
 pub use footprint::Footprint;
 pub use gc::{Fate, GcOptions, GcReport, Verdict};
-pub use holding::{Holding, age};
+pub use holding::{Holding, age, now};
 pub use index::{IndexEntry, RecordIndex};
 pub use lease::{Lease, Leased, holder};
 pub use live::LiveRun;

@@ -208,6 +208,7 @@ fn read_roots(text: &str, roots: &mut Roots) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cache::holding;
     use crate::cache::record::tests::cache;
 
     fn roots(n: u32) -> Roots {
@@ -233,7 +234,7 @@ mod tests {
         let mut both = roots(1);
         both.extend(&roots(2));
         assert_eq!(found.roots, both);
-        assert!(found.since().unwrap() < SystemTime::now());
+        assert!(found.since().unwrap() < holding::now());
         let others = live(&cache, Some(&one));
         assert_eq!(others.roots, roots(2));
         drop(two);
@@ -251,7 +252,7 @@ mod tests {
         fs::write(pins.join("torn.0"), "vgh pin").unwrap();
         let foreign = text.replacen(boot(), "elsewhere", 1);
         fs::write(pins.join("foreign.0"), &foreign).unwrap();
-        let old = SystemTime::now() - GRACE - Duration::from_mins(1);
+        let old = holding::now() - GRACE - Duration::from_mins(1);
         fs::write(pins.join("old.0"), foreign).unwrap();
         File::open(pins.join("old.0"))
             .unwrap()

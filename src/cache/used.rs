@@ -5,7 +5,7 @@ use std::{
     time::SystemTime,
 };
 
-use crate::cache::{index::IndexEntry, store::Cache};
+use crate::cache::{holding, index::IndexEntry, store::Cache};
 
 /// A use is remembered if the last one remembered is older than this.
 const USED_EVERY_S: i64 = 3600;
@@ -14,7 +14,7 @@ impl Cache {
     /// Remembers that a run takes this result: what was not used for long goes
     /// first. To the hour, and as well as the file system allows.
     pub fn mark_used(&self, entry: &IndexEntry) {
-        let now = SystemTime::now();
+        let now = holding::now();
         let since = now.duration_since(SystemTime::UNIX_EPOCH);
         let now_s = since.map_or(0, |since| since.as_secs() as i64);
         if (now_s - USED_EVERY_S..=now_s).contains(&entry.used_s) {

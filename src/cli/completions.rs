@@ -6,10 +6,10 @@ use clap_complete::generate;
 
 use crate::cli::{
     args::{Cli, Completions},
-    exit::{Exit, Failure},
+    exit::Exit,
 };
 
-pub(super) fn completions(args: &Completions) -> Result<Exit, Failure> {
+pub(super) fn completions(args: &Completions) -> Exit {
     generate(args.shell, &mut Cli::command(), "vgh", &mut stdout());
-    Ok(Exit::Done)
+    Exit::Done
 }

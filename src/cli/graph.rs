@@ -106,11 +106,10 @@ fn diagram(
 }
 
 fn count(node: &mut Node, state: State) {
-    match node.counts.iter_mut().find(|(known, _)| *known == state) {
-        Some((_, count)) => *count += 1,
-        None => {
-            node.counts.push((state, 1));
-            node.counts.sort_unstable_by_key(|(state, _)| *state);
-        }
+    if let Some((_, count)) = node.counts.iter_mut().find(|(known, _)| *known == state) {
+        *count += 1;
+        return;
     }
+    node.counts.push((state, 1));
+    node.counts.sort_unstable_by_key(|(state, _)| *state);
 }

@@ -20,7 +20,7 @@ const WIDTH: usize = 88;
 pub(super) fn kinds(args: &args::Kinds) -> Result<Exit, Failure> {
     match (&args.kind, args.json) {
         (None, false) => print!("{}", table()),
-        (None, true) => println!("{}", Value::from_iter(KINDS.iter().map(json))),
+        (None, true) => println!("{}", KINDS.iter().map(json).collect::<Value>()),
         (Some(name), false) => print!("{}", text(named(name)?)),
         (Some(name), true) => println!("{}", json(named(name)?)),
     }

@@ -34,7 +34,7 @@ pub fn main() -> ExitCode {
         Command::Kinds(args) => kinds::kinds(&args),
         Command::Schema => schema::schema(),
         Command::Init(args) => init::init(&args),
-        Command::Completions(args) => completions::completions(&args),
+        Command::Completions(args) => Ok(completions::completions(&args)),
         Command::Worker(args) => worker::worker(&args),
     };
     match outcome {

@@ -41,9 +41,12 @@ pub(super) fn why(args: &args::Why) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
+/// A stage, and the lines that are the same for several of its instances.
+type Common<'a> = (&'a str, Vec<String>);
+
 /// Instances of a stage with the same explanation are said once.
 fn text(explained: &[Explanation]) -> String {
-    let mut groups: Vec<((&str, Vec<String>), Vec<&Explanation>)> = Vec::new();
+    let mut groups: Vec<(Common<'_>, Vec<&Explanation>)> = Vec::new();
     for one in explained {
         let common = (one.stage.as_str(), lines(one, Detail::Common));
         match groups.iter_mut().rev().find(|(known, _)| *known == common) {

@@ -24,7 +24,7 @@ use anyhow::{Context as _, Result};
 
 use crate::{
     cache::{Cache, Content, Pin, RecordIndex, StatIndex},
-    digest::Key,
+    digest::{Digest, Key},
     engine::{
         capacity::Capacity,
         event::{Event, RunTotals},
@@ -122,7 +122,7 @@ pub fn execute(
         passes: BTreeMap::new(),
         made: BTreeMap::new(),
         failed: BTreeSet::new(),
-        run: options.run,
+        name: options.run,
         elsewhere: Elsewhere::new(options.run),
         mending: Mending::default(),
         stat: RefCell::default(),
@@ -190,7 +190,7 @@ struct Run<'a> {
     /// Failed or stopped, though there may be a record.
     failed: BTreeSet<InstanceId>,
     /// The run's name.
-    run: &'a str,
+    name: &'a str,
     elsewhere: Elsewhere,
     mending: Mending,
     /// Digests of externals; loaded when the first pass looks at one.
@@ -238,7 +238,7 @@ impl Run<'_> {
                     }
                 }
             }
-            self.look_elsewhere()?;
+            self.look_elsewhere();
             self.let_go(pin, false)?;
             for message in self.cache.take_notices() {
                 (self.watch)(Event::Warning { message });
@@ -272,19 +272,7 @@ impl Run<'_> {
         }
         let marks: Vec<u64> = by_mark.keys().copied().filter(|_| progressive).collect();
         let family = self.manifests[&last].family(stage.kind);
-        // A forced pass computes everything anew.
-        let forced = start.members.iter().any(|id| self.forced(*id));
-        let resume = match marks.first() {
-            Some(first) if !forced => self
-                .cache
-                .snapshot(&family)?
-                .filter(|snapshot| snapshot.mark < *first),
-            _ => None,
-        };
-        let resume = resume.map(|snapshot| TaskResume {
-            mark: snapshot.mark,
-            folder: snapshot.dir,
-        });
+        let resume = self.resume(&start.members, marks.first(), &family)?;
         let (name, label) = self.names(last);
         let task = Task {
             id: start.pass,
@@ -335,6 +323,24 @@ impl Run<'_> {
             slot: start.place.slot,
         });
         Ok(())
+    }
+
+    /// Where a pass may go on from; a forced one computes everything anew.
+    fn resume(
+        &self,
+        members: &[InstanceId],
+        first: Option<&u64>,
+        family: &Digest,
+    ) -> Result<Option<TaskResume>> {
+        let Some(first) = first.filter(|_| !members.iter().any(|id| self.forced(*id))) else {
+            return Ok(None);
+        };
+        let found = self.cache.snapshot(family)?;
+        let found = found.filter(|snapshot| snapshot.mark < *first);
+        Ok(found.map(|snapshot| TaskResume {
+            mark: snapshot.mark,
+            folder: snapshot.dir,
+        }))
     }
 
     fn task_inputs(&self, id: InstanceId) -> BTreeMap<String, Vec<TaskInput>> {

@@ -11,15 +11,14 @@ impl Plan {
     pub fn roots(&self, pipeline: &Pipeline, externals: &Externals) -> Roots {
         let mut roots = Roots::default();
         for entry in &self.entries {
-            match entry.key {
-                Some(key) => drop(roots.keys.insert(key)),
-                None => {
-                    let kind = pipeline.stage_of(entry.id).kind;
-                    let instance = pipeline.instance(entry.id);
-                    let shape = Manifest::shape(kind, instance, externals.of(entry.id));
-                    roots.shapes.insert(shape.digest());
-                }
+            if let Some(key) = entry.key {
+                roots.keys.insert(key);
+                continue;
             }
+            let kind = pipeline.stage_of(entry.id).kind;
+            let instance = pipeline.instance(entry.id);
+            let shape = Manifest::shape(kind, instance, externals.of(entry.id));
+            roots.shapes.insert(shape.digest());
         }
         roots
     }

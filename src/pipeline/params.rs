@@ -178,9 +178,10 @@ impl<'t> Sheet<'_, 't> {
             for mut found in uses {
                 if self.run.knows(&found.name) && (template || names.meaning(&found.name).is_none())
                 {
-                    let told = match template {
-                        true => self.run.check(&found),
-                        false => Some(self.run.misplaced(&found, entry.key.get_ref())),
+                    let told = if template {
+                        self.run.check(&found)
+                    } else {
+                        Some(self.run.misplaced(&found, entry.key.get_ref()))
                     };
                     sound &= told.is_none();
                     faults.extend(told);
@@ -222,6 +223,24 @@ impl<'t> Sheet<'_, 't> {
         .help(format!("add over = [{}]", over.join(", ")))
     }
 
+    /// A value with its placeholders filled in, but for those of the run.
+    fn filled<'v>(
+        &self,
+        entry: &Entry<'v>,
+        names: &'v Names<'_>,
+        position: &dyn Fn(usize) -> Option<usize>,
+    ) -> Spanned<DeValue<'v>> {
+        if !self.run.may_stand_in(entry.key.get_ref()) {
+            return placeholder::fill(&entry.value, &|name, field| {
+                names.value(name, field, position)
+            });
+        }
+        placeholder::fill_template(&entry.value, &|name, field| {
+            let ours = !self.run.knows(name);
+            ours.then(|| names.value(name, field, position))?
+        })
+    }
+
     fn parse_all(
         mut self,
         frame: &Frame,
@@ -251,17 +270,7 @@ impl<'t> Sheet<'_, 't> {
             let fill = || {
                 let mut table = base.clone();
                 for entry in &moving {
-                    let value = if self.run.may_stand_in(entry.key.get_ref()) {
-                        placeholder::fill_template(&entry.value, &|name, field| {
-                            let ours = !self.run.knows(name);
-                            ours.then(|| names.value(name, field, &position))?
-                        })
-                    } else {
-                        placeholder::fill(&entry.value, &|name, field| {
-                            names.value(name, field, &position)
-                        })
-                    };
-                    table.insert(key(entry), value);
+                    table.insert(key(entry), self.filled(entry, names, &position));
                 }
                 table
             };

@@ -25,10 +25,12 @@ pub(super) fn of(
         let (inputs, outputs) = (kind.ports.inputs, kind.ports.outputs);
         return (inputs.iter().collect(), outputs.iter().collect());
     };
-    let inputs = stage.inputs.iter().filter_map(|input| {
-        check_name("input", &input.port, faults).then(|| open.input(input.port.get_ref()))
-    });
-    let inputs = inputs.collect();
+    let mut inputs = Vec::new();
+    for input in &stage.inputs {
+        if check_name("input", &input.port, faults) {
+            inputs.push(open.input(input.port.get_ref()));
+        }
+    }
     let mut outputs = Vec::new();
     for param in open.tables {
         for entry in keys_of(stage, defaults, param) {

@@ -130,6 +130,14 @@ impl Running {
         text.trim_end().to_owned()
     }
 
+    fn advance(&mut self, done: u64, total: u64, note: &str) {
+        if self.total == 0 {
+            self.began_at = self.resumed_at.unwrap_or(0);
+        }
+        (self.done, self.total) = (done, total);
+        note.clone_into(&mut self.note);
+    }
+
     fn keep(&mut self, line: &str) {
         self.log_lines += 1;
         if self.log_tail.len() == TAIL_LINES {
@@ -168,25 +176,32 @@ impl Tally {
     }
 }
 
+impl Tally {
+    fn open(&mut self, event: &Event, at: Moment) {
+        if let Event::RunStarted {
+            run,
+            pipeline,
+            instances,
+            jobs,
+            stages,
+            ..
+        } = event
+        {
+            run.clone_into(&mut self.run);
+            pipeline.clone_into(&mut self.pipeline);
+            (self.begun, self.jobs, self.instances) = (at, *jobs, *instances);
+            self.stages = stages.iter().map(planned).collect();
+            let names = stages.iter().map(|stage| stage.stage.clone());
+            self.positions = names.zip(0..).collect();
+        }
+    }
+}
+
 impl Reader for Tally {
     fn see(&mut self, event: &Event, at: Moment) {
         self.updated = at;
         match event {
-            Event::RunStarted {
-                run,
-                pipeline,
-                instances,
-                jobs,
-                stages,
-                ..
-            } => {
-                run.clone_into(&mut self.run);
-                pipeline.clone_into(&mut self.pipeline);
-                (self.begun, self.jobs, self.instances) = (at, *jobs, *instances);
-                self.stages = stages.iter().map(planned).collect();
-                let names = stages.iter().map(|stage| stage.stage.clone());
-                self.positions = names.zip(0..).collect();
-            }
+            Event::RunStarted { .. } => self.open(event, at),
             Event::Cached { stage, .. } => {
                 self.done += 1;
                 if let Some(stage) = self.stage(stage) {
@@ -205,11 +220,7 @@ impl Reader for Tally {
                 note,
             } => {
                 if let Some(running) = self.running.get_mut(pass) {
-                    if running.total == 0 {
-                        running.began_at = running.resumed_at.unwrap_or(0);
-                    }
-                    (running.done, running.total) = (*done, *total);
-                    note.clone_into(&mut running.note);
+                    running.advance(*done, *total, note);
                 }
             }
             Event::Log { pass, line } => {

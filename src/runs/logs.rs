@@ -66,18 +66,16 @@ pub fn pass_logs(cache: &Cache, id: &str, wanted: &Wanted) -> Result<Vec<PassLog
             } => (*pass, stage, instance),
             _ => continue,
         };
-        let position = match passes.iter().rposition(|known| known.pass == pass) {
-            Some(position) => position,
-            None => {
-                passes.push(PassLog {
-                    pass,
-                    instances: Vec::new(),
-                    failed: false,
-                    path: logs.join(log_name(pass, stage)),
-                });
-                passes.len() - 1
-            }
-        };
+        let known = passes.iter().rposition(|known| known.pass == pass);
+        let position = known.unwrap_or_else(|| {
+            passes.push(PassLog {
+                pass,
+                instances: Vec::new(),
+                failed: false,
+                path: logs.join(log_name(pass, stage)),
+            });
+            passes.len() - 1
+        });
         let known = &mut passes[position];
         known.failed |= matches!(line.event, Event::Failed { .. });
         if !known.instances.contains(instance) {

@@ -99,14 +99,12 @@ impl OutputPort {
 pub fn lasting(text: &str) -> &'static str {
     static TEXTS: LazyLock<Mutex<HashSet<&'static str>>> = LazyLock::new(Mutex::default);
     let mut texts = TEXTS.lock().unwrap_or_else(PoisonError::into_inner);
-    match texts.get(text) {
-        Some(known) => known,
-        None => {
-            let known: &'static str = Box::leak(text.into());
-            texts.insert(known);
-            known
-        }
+    if let Some(known) = texts.get(text) {
+        return known;
     }
+    let known: &'static str = Box::leak(text.into());
+    texts.insert(known);
+    known
 }
 
 impl Open {

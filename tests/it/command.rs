@@ -115,7 +115,7 @@ impl Did {
                 Some("finished") => did.executed.push(text("instance")),
                 Some("failed") => {
                     did.failures
-                        .push(format!("{}: {}", text("instance"), text("error")))
+                        .push(format!("{}: {}", text("instance"), text("error")));
                 }
                 Some("log") => did.log.push(text("line")),
                 Some("warning") => did.warnings.push(text("message")),

@@ -6,7 +6,7 @@ use std::{
     process::{Child, Output, Stdio},
     sync::atomic::{AtomicBool, Ordering},
     thread,
-    time::{Duration, SystemTime},
+    time::Duration,
 };
 
 use serde_json::Value;
@@ -112,7 +112,7 @@ fn sixteen_overlapping_runs_execute_each_stage_once() {
 /// As if everything in the cache had been made two hours ago: only what runs
 /// pin keeps it from the collector then.
 fn age(project: &Project) {
-    let then = SystemTime::now() - Duration::from_hours(2);
+    let then = vgh::cache::now() - Duration::from_hours(2);
     let times = fs::FileTimes::new().set_accessed(then).set_modified(then);
     for kind in ["cache/blobs", "cache/records"] {
         for folder in fs::read_dir(project.file(kind)).unwrap() {

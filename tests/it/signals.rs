@@ -14,7 +14,7 @@ use serde_json::Value;
 use crate::project::Project;
 
 /// Long enough for anything; nothing waits that long unless it is broken.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A corpus, and a model that trains on it for `steps` steps.
 pub(crate) fn training(settings: &str, steps: u64) -> Project {

@@ -15,11 +15,12 @@ pub(crate) fn python_with(test: &str, modules: &[&str]) -> bool {
         .status();
     let found = status.is_ok_and(|status| status.success());
     if !found {
-        let line = format!(
-            "SKIPPED {test}: needs python3 with {}\n",
-            modules.join(", ")
-        );
-        std::io::stderr().write_all(line.as_bytes()).unwrap();
+        skipped(test, &format!("python3 with {}", modules.join(", ")));
     }
     found
+}
+
+pub(crate) fn skipped(test: &str, needs: &str) {
+    let line = format!("SKIPPED {test}: needs {needs}\n");
+    std::io::stderr().write_all(line.as_bytes()).unwrap();
 }

@@ -35,7 +35,7 @@ pub fn with_axes(tables: &[(&Coords, &Path)]) -> Result<Vec<u8>> {
     for axis in axes {
         let mut repeated = true;
         for (coords, frame) in &frames {
-            repeated &= repeats(frame, axis, coords.get(axis))?;
+            repeated &= repeats(frame, axis, coords.get(axis));
         }
         if repeated {
             continue;
@@ -79,15 +79,15 @@ fn open(path: &Path) -> Result<DataFrame> {
 }
 
 /// Whether a frame's own column says what the coordinate would.
-pub(super) fn repeats(frame: &DataFrame, axis: &str, value: Option<&Scalar>) -> Result<bool> {
+pub(super) fn repeats(frame: &DataFrame, axis: &str, value: Option<&Scalar>) -> bool {
     let (Ok(column), Some(value)) = (frame.column(axis), value) else {
-        return Ok(false);
+        return false;
     };
     let wanted = coordinate_column(axis, value, frame.height());
-    Ok(column.dtype() == wanted.dtype()
+    column.dtype() == wanted.dtype()
         && column
             .as_materialized_series()
-            .equals(wanted.as_materialized_series()))
+            .equals(wanted.as_materialized_series())
 }
 
 /// The type of an axis that holds all its values.

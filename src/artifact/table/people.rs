@@ -29,7 +29,7 @@ pub fn without_axis_columns(bytes: Vec<u8>, coords: &Coords) -> Result<Vec<u8>> 
         return Ok(bytes);
     }
     for (axis, value) in clashing {
-        if repeats(&frame, axis, Some(value))? {
+        if repeats(&frame, axis, Some(value)) {
             frame = frame.drop(axis)?;
         } else {
             frame.rename(axis, format!("{axis}_in_table").as_str().into())?;

@@ -20,7 +20,7 @@ pub(super) fn ls(args: &args::Ls, cache: &cache::Cache) -> Result<Exit, Failure>
     let named = Named::by_pipelines(&args.pipelines, cache)?;
     let mut held = cache.holdings().map_err(Failure::Cache)?;
     held.sort_by_key(|holding| (named.name(holding), holding.made, holding.key));
-    let now = SystemTime::now();
+    let now = cache::now();
     if args.json {
         let records: Vec<_> = held.iter().map(|one| json(one, &named, now)).collect();
         println!("{}", json!({ "cache": cache.root(), "records": records }));

@@ -54,7 +54,11 @@ fn text(
     repaired: Option<usize>,
     notices: &[String],
 ) -> String {
-    let mut out: String = notices.iter().map(|line| format!("{line}\n")).collect();
+    let mut out = String::new();
+    for line in notices {
+        out.push_str(line);
+        out.push('\n');
+    }
     for path in &report.strangers {
         out.push_str(&format!("{} is no blob\n", path.display()));
     }

@@ -84,7 +84,7 @@ impl Run<'_> {
         match self.cache.try_lease(&family, &self.elsewhere.holder)? {
             Leased::Busy { holder } => {
                 let members = self.schedule.postpone(start.pass);
-                self.tell_wait(last, holder);
+                self.tell_wait(last, &holder);
                 self.elsewhere.waited.extend(&members);
                 self.elsewhere
                     .waiting
@@ -107,13 +107,13 @@ impl Run<'_> {
         }
     }
 
-    fn tell_wait(&mut self, id: InstanceId, holder: String) {
-        if self.elsewhere.told.insert(holder.clone()) {
+    fn tell_wait(&mut self, id: InstanceId, holder: &str) {
+        if self.elsewhere.told.insert(holder.to_owned()) {
             let label = self.pipeline.label(id);
             let who = if holder.is_empty() {
                 "another run"
             } else {
-                &holder
+                holder
             };
             let message = format!("`{label}` is being made already: waits for {who}");
             (self.watch)(Event::Warning { message });
@@ -145,16 +145,16 @@ impl Run<'_> {
     }
 
     /// Looks whether results that others make have come, from time to time.
-    pub(super) fn look_elsewhere(&mut self) -> Result<()> {
+    pub(super) fn look_elsewhere(&mut self) {
         if !self.elsewhere.awaited() {
-            return Ok(());
+            return;
         }
         let begun = Instant::now();
         if begun < self.elsewhere.look_at {
             if self.schedule.running() == 0 {
                 thread::sleep(self.elsewhere.look_at - begun);
             }
-            return Ok(());
+            return;
         }
         let mut free = Vec::new();
         for (family, members) in &self.elsewhere.waiting {
@@ -168,6 +168,5 @@ impl Run<'_> {
             self.schedule.retry(&members.unwrap_or_default());
         }
         self.elsewhere.look_at = Instant::now() + LOOK.max(begun.elapsed() * SHARE);
-        Ok(())
     }
 }

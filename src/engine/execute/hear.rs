@@ -208,7 +208,7 @@ impl Run<'_> {
             device: usage.device.clone(),
             instruction_set: usage.instruction_set.clone(),
             program_version: env!("CARGO_PKG_VERSION").to_owned(),
-            run: self.run.to_owned(),
+            run: self.name.to_owned(),
             pipeline: self.pipeline.name.clone(),
             instance: self.pipeline.label(id),
             environment: usage.environment.clone(),

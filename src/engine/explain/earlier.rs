@@ -17,6 +17,9 @@ use crate::{
 /// Of more candidates that stand equally near, so many of the latest are compared.
 const COMPARED_MAX: usize = 100;
 
+/// Whether a record stands near in one way.
+type Fits<'a> = &'a dyn Fn(&Record) -> bool;
+
 /// In which way an earlier result stands near, the nearest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -135,7 +138,7 @@ impl<'a> Earlier<'a> {
             let made = &record.provenance;
             made.pipeline == sought.pipeline && made.instance == sought.label
         };
-        let tiers: [(Nearness, &dyn Fn(&Record) -> bool); 5] = [
+        let tiers: [(Nearness, Fits<'_>); 5] = [
             (Nearness::UsedBefore, &|record| {
                 Some(record.key) == sought.used
             }),

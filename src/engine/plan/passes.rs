@@ -61,7 +61,7 @@ pub(super) fn passes(draft: &Draft<'_>) -> Vec<Pass> {
     }
     let mut passes: Vec<(InstanceId, Pass)> = families
         .values_mut()
-        .flat_map(|family| family.passes(draft))
+        .filter_map(|family| family.passes(draft))
         .collect();
     passes.sort_by_key(|(last, _)| *last);
     passes.into_iter().map(|(_, pass)| pass).collect()

@@ -168,7 +168,7 @@ fn order(mut schedule: Schedule, model: impl Fn(usize) -> Option<Digest>) -> Vec
 #[test]
 fn what_a_worker_holds_comes_before_the_order_of_the_file() {
     let specs = || vec![spec(0, &[]), spec(1, &[]), spec(2, &[]), spec(3, &[])];
-    let even = |id: usize| Some(family(if id % 2 == 0 { "even" } else { "odd" }));
+    let even = |id: usize| Some(family(if id.is_multiple_of(2) { "even" } else { "odd" }));
     let schedule = Schedule::new(specs(), cpus(1), false);
     assert_eq!(order(schedule, even), [0, 2, 1, 3]);
     let schedule = Schedule::new(specs(), cpus(1), false);

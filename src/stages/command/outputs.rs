@@ -47,7 +47,9 @@ pub(super) fn take(
         taken = taken.with(name, produced);
     }
     if !more.is_empty() {
-        more.iter_mut().for_each(|name| *name = harmless(name));
+        for name in &mut more {
+            *name = harmless(name);
+        }
         let listed = listed(&more);
         context.log(&format!(
             "warning: the command also left {listed}, which no output declares: not kept"

@@ -56,7 +56,6 @@ pub(super) fn run(
     // Not collected yet, so the group's number is still its own.
     group.signal(libc::SIGKILL);
     let status = child.wait().with_context(|| format!("wait for `{name}`"))?;
-    drop(group);
     let left = orphans::kill_strays(&BTreeSet::new());
     drain(&mut pipe, REST, words);
     if left > 0 {

@@ -5,7 +5,7 @@ use std::{
     os::unix::fs::PermissionsExt,
     path::Path,
     thread,
-    time::{Duration, SystemTime},
+    time::Duration,
 };
 
 use vgh::{
@@ -312,7 +312,7 @@ fn case_26_clocks_and_times_do_not_hide_an_edit() {
     let text = "[stages.a]\nkind = \"lines\"\npath = \"in.txt\"\n";
     let path = place.path().join("in.txt");
     let day = Duration::from_hours(24);
-    let now = SystemTime::now();
+    let now = vgh::cache::now();
     // Same size each; at once, set back, in the future, and at the same second.
     for (content, time) in [
         ("aa", None),
@@ -338,7 +338,7 @@ fn case_26_clocks_and_times_do_not_hide_an_edit() {
 /// As if everything in the cache had been made two hours ago: only what a run
 /// pins keeps it from the collector then.
 fn age(cache: &Cache) {
-    let then = SystemTime::now() - Duration::from_hours(2);
+    let then = vgh::cache::now() - Duration::from_hours(2);
     let times = fs::FileTimes::new().set_accessed(then).set_modified(then);
     for kind in ["blobs", "records"] {
         for folder in fs::read_dir(cache.root().join(kind)).unwrap() {

@@ -7,7 +7,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::command::{Bench, Did};
+use crate::{
+    command::{Bench, Did},
+    skip,
+};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -190,7 +193,10 @@ fn an_input_changed_through_a_link_is_found_out() {
     let root = unsafe { libc::geteuid() } == 0;
     let setpriv = Command::new("setpriv").arg("--version").output();
     if !root || setpriv.is_err() {
-        eprintln!("SKIPPED an_input_changed_through_a_link: needs root and setpriv");
+        skip::skipped(
+            "an_input_changed_through_a_link_is_found_out",
+            "root and setpriv",
+        );
         return;
     }
     let bench = Bench::new(SPOILS);

@@ -11,7 +11,11 @@ fn number(name: &str) -> Option<u64> {
     Some(text.parse().expect("a whole number"))
 }
 
+/// Shrinking a failure of real commands would take hours.
+const SHRINK_MS: u32 = 60_000;
+
 /// Runs `cases` values through `hold`, which panics where something does not.
+#[expect(clippy::print_stdout, reason = "a failure must name its seed")]
 pub(crate) fn share<S: Strategy>(of: u64, cases: u32, strategy: S, hold: impl Fn(&S::Value))
 where
     S::Value: Debug,
@@ -26,6 +30,7 @@ where
         cases,
         failure_persistence: None,
         max_shrink_iters: 2_000,
+        max_shrink_time: SHRINK_MS,
         ..Config::default()
     };
     let mut runner =
