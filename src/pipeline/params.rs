@@ -112,11 +112,9 @@ pub(super) fn settle<'t>(
     if !frame.sound {
         return None;
     }
-    let varying: Vec<usize> = axes
-        .iter()
+    let mut varying: Vec<usize> = (axes.iter())
         .filter_map(|axis| frame.position(*axis))
         .collect();
-    let mut varying = varying;
     varying.sort_unstable();
     sheet.parse_all(frame, varying, facts, names, faults)
 }
@@ -302,10 +300,9 @@ impl<'t> Sheet<'_, 't> {
             if depends && !varying.is_empty() {
                 let mut digits = vec![0; frame.over.len()];
                 let chosen = frame::digits(&sizes, refusal.first);
-                varying
-                    .iter()
-                    .zip(&chosen)
-                    .for_each(|(p, d)| digits[*p] = *d);
+                for (position, digit) in varying.iter().zip(&chosen) {
+                    digits[*position] = *digit;
+                }
                 let mut coords = frame.coords(&digits, &names.axes);
                 coords.retain(|name, _| {
                     varying

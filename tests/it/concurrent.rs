@@ -87,28 +87,6 @@ fn two_runs_of_one_pipeline_execute_each_stage_once() {
     }
 }
 
-#[test]
-fn sixteen_runs_of_one_pipeline_execute_each_stage_once() {
-    let project = project();
-    let same = vec!["i=[1, 2, 3, 4]".to_owned(); 16];
-    let executed = together(&project, &same);
-    assert_eq!(executed.len(), 8);
-    assert!(executed.values().all(|times| *times == 1), "{executed:?}");
-    sound(&project);
-}
-
-#[test]
-fn sixteen_overlapping_runs_execute_each_stage_once() {
-    let project = project();
-    let axes: Vec<String> = (1..=16)
-        .map(|first| format!("i=[{first}, {}, {}]", first + 1, first + 2))
-        .collect();
-    let executed = together(&project, &axes);
-    assert_eq!(executed.len(), 2 * 18);
-    assert!(executed.values().all(|times| *times == 1), "{executed:?}");
-    sound(&project);
-}
-
 /// As if everything in the cache had been made two hours ago: only what runs
 /// pin keeps it from the collector then.
 fn age(project: &Project) {

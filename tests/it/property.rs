@@ -21,7 +21,7 @@ use proptest::{
 use crate::property::{edit::Edit, sequence::hold, world::World};
 
 /// Sequences of each of the four tests below.
-const CASES: u32 = 500;
+const CASES: u32 = 150;
 const EDITS: usize = 6;
 
 /// One share of the sequences; the shares run in parallel.

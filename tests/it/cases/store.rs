@@ -134,45 +134,6 @@ fn case_21_a_second_run_waits_says_for_whom_and_takes_the_hit() {
 }
 
 #[test]
-fn case_21_two_runs_that_each_hold_what_the_other_wants_both_finish() {
-    let place = Place::new();
-    let go = |name: &str| place.path().join(name);
-    let stage = |name: &str, value: u32| {
-        format!(
-            "[stages.{name}]\nkind = \"hold\"\nvalue = {value}\nuntil = {:?}\n",
-            go(name)
-        )
-    };
-    let (one, two) = (stage("one", 1), stage("two", 2));
-    let all = "[stages.all]\nkind = \"collect\"\ninputs = { n = [\"one\", \"two\"] }\n";
-    // Each begins with its own stage, then wants the other's.
-    let texts = [format!("{one}{two}{all}"), format!("{two}{one}{all}")];
-    let mut did = thread::scope(|scope| {
-        let runs: Vec<_> = texts
-            .iter()
-            .map(|text| scope.spawn(|| place.run(text)))
-            .collect();
-        for name in ["one", "two"] {
-            while !go(name).with_extension("begun").exists() {
-                thread::sleep(Duration::from_millis(2));
-            }
-        }
-        for name in ["one", "two"] {
-            fs::write(go(name), "").unwrap();
-        }
-        runs.into_iter()
-            .map(|run| run.join().unwrap())
-            .collect::<Vec<_>>()
-    });
-    let second = did.pop().unwrap();
-    let first = did.pop().unwrap();
-    let mut all = [first.executed, second.executed].concat();
-    all.sort();
-    assert_eq!(all, ["all", "one", "two"]);
-    assert_eq!(first.texts["all"], second.texts["all"]);
-}
-
-#[test]
 fn case_24_bytes_of_temp_stages_go_and_downstream_stays_a_hit() {
     let place = Place::new();
     let text = CHAIN.replace("kind = \"double\"\ninputs = { n = \"a\" }", {

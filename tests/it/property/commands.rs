@@ -19,7 +19,7 @@ use crate::{
     },
 };
 
-const CASES: u32 = 50;
+const CASES: u32 = 10;
 const EDITS: usize = 2;
 /// A larger world takes seconds: each of its stages is a process.
 const STAGES_MAX: usize = 8;
@@ -189,11 +189,15 @@ fn collect(root: &Path, folder: &Path, into: &mut BTreeMap<String, String>) {
         let path = entry.unwrap().path();
         if path.is_dir() {
             collect(root, &path, into);
-        } else {
+        } else if !entry_name(&path).starts_with('.') {
             let name = path.strip_prefix(root).unwrap().display().to_string();
             into.insert(name, fs::read_to_string(&path).unwrap());
         }
     }
+}
+
+fn entry_name(path: &Path) -> &str {
+    path.file_name().unwrap().to_str().unwrap()
 }
 
 fn check(edited: &Project, asked: &Asked<'_>) {
