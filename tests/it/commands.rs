@@ -91,6 +91,20 @@ fn said(project: &Project, args: &[&str]) -> (Option<i32>, String) {
     (output.status.code(), stable(&text, project.path()))
 }
 
+/// Runs the toy, one stage after another and past failures; the exit code.
+fn run_toy(project: &Project) -> Option<i32> {
+    let args = [
+        "run",
+        "toy.toml",
+        "-j",
+        "1",
+        "--progress",
+        "none",
+        "--keep-going",
+    ];
+    said(project, &args).0
+}
+
 /// The output of a command against its file.
 fn shows(name: &str, project: &Project, args: &[&str]) {
     let (code, text) = said(project, args);

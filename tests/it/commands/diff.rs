@@ -2,7 +2,7 @@
 use serde_json::Value;
 
 use crate::{
-    commands::{ran, said, shows},
+    commands::{ran, run_toy, shows},
     project::Project,
 };
 
@@ -17,16 +17,7 @@ fn twice() -> (Project, String) {
         "rewards.csv",
         super::REWARDS.replace("0.44,0.09", "0.45,0.1"),
     );
-    let args = [
-        "run",
-        "toy.toml",
-        "-j",
-        "1",
-        "--progress",
-        "none",
-        "--keep-going",
-    ];
-    assert_eq!(said(&project, &args).0, Some(0));
+    assert_eq!(run_toy(&project), Some(0));
     (project, first["run"].as_str().unwrap().to_owned())
 }
 

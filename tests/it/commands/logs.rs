@@ -4,7 +4,7 @@ use std::{
     process::Stdio,
 };
 
-use crate::commands::{BAD, TOY, ran, said, shows, toy};
+use crate::commands::{BAD, TOY, ran, run_toy, shows, toy};
 
 #[test]
 fn what_a_stage_said_is_found_by_its_name() {
@@ -19,16 +19,7 @@ fn what_a_stage_said_is_found_by_its_name() {
 fn a_run_gives_all_its_logs_with_the_errors() {
     let project = ran();
     project.write("toy.toml", format!("{TOY}{BAD}"));
-    let args = [
-        "run",
-        "toy.toml",
-        "-j",
-        "1",
-        "--progress",
-        "none",
-        "--keep-going",
-    ];
-    assert_eq!(said(&project, &args).0, Some(1));
+    assert_eq!(run_toy(&project), Some(1));
     shows("logs-run.txt", &project, &["logs", "last"]);
     // The newest run that had the stage is not the last run.
     shows("logs-older.txt", &project, &["logs", "say@x=1"]);

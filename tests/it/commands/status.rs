@@ -7,7 +7,7 @@ use std::{
 use serde_json::Value;
 
 use crate::{
-    commands::{BAD, TOY, ran, said, shows, stable, toy},
+    commands::{BAD, TOY, ran, run_toy, said, shows, stable, toy},
     project::Project,
 };
 
@@ -22,16 +22,7 @@ fn the_last_run_is_told_with_its_failures() {
     let project = ran();
     shows("status-done.txt", &project, &["status"]);
     project.write("toy.toml", format!("{TOY}{BAD}"));
-    let args = [
-        "run",
-        "toy.toml",
-        "-j",
-        "1",
-        "--progress",
-        "none",
-        "--keep-going",
-    ];
-    assert_eq!(said(&project, &args).0, Some(1));
+    assert_eq!(run_toy(&project), Some(1));
     shows("status-failed.txt", &project, &["status", "last"]);
     assert_eq!(status(&project)["result"], "failed");
 }
