@@ -5,9 +5,10 @@
 //! written; whatever the index does not know is read from the records. So it
 //! may be lost, torn, stale or garbage at any time.
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     fs,
     os::unix::fs::MetadataExt,
+    sync::{Arc, OnceLock},
 };
 
 use anyhow::Result;
@@ -24,6 +25,9 @@ use crate::{
     digest::{Digest, Key},
 };
 
+/// The outputs of a result by name.
+pub type Outputs = BTreeMap<String, Content>;
+
 /// What a run that executes nothing needs to know of a record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IndexEntry {
@@ -32,7 +36,7 @@ pub struct IndexEntry {
     pub family: Digest,
     pub kind: String,
     pub duration_ms: u64,
-    pub outputs: BTreeMap<String, Content>,
+    pub outputs: Arc<Outputs>,
     /// Size in bytes and time of change (ns) of the record's file.
     pub(super) file: (u64, i64),
     /// When a run last used it, in seconds since 1970; 0 where nobody looked.
@@ -58,99 +62,99 @@ impl IndexEntry {
                 kind.to_owned()
             },
             duration_ms: record.provenance.duration_ms,
-            outputs: record.outputs.clone(),
+            outputs: Arc::new(record.outputs.clone()),
             file: stamp(cache, &record.key)?.0,
             used_s: 0,
         })
     }
 }
 
-/// The records of a cache as loaded at one moment.
+/// The records of a cache. What a run asks for by key is read by key; the whole
+/// is read when something asks for all of it.
 #[derive(Debug)]
 pub struct RecordIndex {
     cache: Cache,
+    stored: Stored,
+    /// Committed since loading.
+    noted: HashMap<Key, IndexEntry>,
+    whole: OnceLock<Whole>,
+}
+
+/// Every record at one moment.
+#[derive(Debug, Default)]
+struct Whole {
     entries: HashMap<Key, IndexEntry>,
-    /// Durations in milliseconds.
-    by_shape: HashMap<Digest, Vec<u64>>,
-    by_kind: HashMap<String, Vec<u64>>,
+    shapes: HashSet<Digest>,
 }
 
 impl RecordIndex {
-    /// Reads the index, and the records that it does not know; mends the file
-    /// where that is possible.
+    /// Reads the file of the index; mends it where that is needed and possible.
     ///
     /// # Errors
     /// The folder of records cannot be listed.
     pub fn load(cache: &Cache) -> Result<RecordIndex> {
-        let mut stored = Stored::read(cache);
-        let keys = cache.record_keys()?;
-        let mut entries = HashMap::with_capacity(keys.len());
-        let mut unknown = Vec::new();
-        for key in keys {
-            match stored.entries.remove(&key) {
-                Some(entry) => drop(entries.insert(key, entry)),
-                None => unknown.push(key),
-            }
-        }
-        let found: Vec<IndexEntry> = unknown
-            .par_iter()
-            .filter_map(|key| read_entry(cache, key))
-            .collect();
-        let mut index = RecordIndex {
+        let stored = Stored::read(cache);
+        let index = RecordIndex {
             cache: cache.clone(),
-            entries,
-            by_shape: HashMap::new(),
-            by_kind: HashMap::new(),
+            noted: HashMap::new(),
+            whole: OnceLock::new(),
+            stored,
         };
-        let fresh: String = found.iter().map(IndexEntry::line).collect();
-        index
-            .entries
-            .extend(found.into_iter().map(|entry| (entry.key, entry)));
-        if !stored.sound || stored.lines > 2 * index.entries.len() + 64 {
-            index.rewrite();
-        } else if !fresh.is_empty() {
-            append_text(cache, &fresh);
-        }
-        for entry in index.entries.values() {
-            index
-                .by_shape
-                .entry(entry.shape)
-                .or_default()
-                .push(entry.duration_ms);
-            index
-                .by_kind
-                .entry(entry.kind.clone())
-                .or_default()
-                .push(entry.duration_ms);
+        if !index.stored.sound || index.stored.lines > most_lines(index.stored.len()) {
+            let whole = Whole::read(cache, &index.stored)?;
+            let _ = index.whole.set(whole);
         }
         Ok(index)
     }
 
+    /// Reads what the whole needs: records that the file does not know.
+    fn whole(&self) -> &Whole {
+        self.whole.get_or_init(|| {
+            let mut whole =
+                Whole::read(&self.cache, &Stored::read(&self.cache)).unwrap_or_else(|error| {
+                    self.cache
+                        .notice(format!("the records cannot be listed: {error:#}"));
+                    Whole::default()
+                });
+            for entry in self.noted.values() {
+                whole.add(entry.clone());
+            }
+            whole
+        })
+    }
+
     pub fn len(&self) -> usize {
-        self.entries.len()
+        self.whole().entries.len()
     }
 
     pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
+        self.len() == 0
     }
 
-    /// What was loaded or noted, in no order.
+    /// All records, in no order.
     pub fn iter(&self) -> impl Iterator<Item = &IndexEntry> {
-        self.entries.values()
+        self.whole().entries.values()
     }
 
-    /// What was loaded or noted for a key; looks at no file.
+    /// What is known of a key; looks at no file of its own.
     pub fn loaded(&self, key: &Key) -> Option<&IndexEntry> {
-        self.entries.get(key)
+        self.whole().entries.get(key)
     }
 
     /// What the record of a key says, if it has one now. One `stat`; a record
     /// whose file changed, or that came after loading, is read.
     pub fn lookup(&self, key: &Key) -> Option<IndexEntry> {
         let (now, used_s) = stamp(&self.cache, key)?;
-        let entry = match self.entries.get(key) {
-            Some(entry) if entry.file == now => entry.clone(),
-            _ => {
+        let holds = |entry: &IndexEntry| entry.file == now;
+        let known = || {
+            let noted = self.noted.get(key).cloned();
+            noted.or_else(|| self.stored.entry(key)).filter(holds)
+        };
+        // Where one is missing others are: all are read at once.
+        let read = || self.whole().entries.get(key).cloned().filter(holds);
+        let entry = match known().or_else(read) {
+            Some(entry) => entry,
+            None => {
                 let entry = read_entry(&self.cache, key)?;
                 append_text(&self.cache, &entry.line());
                 entry
@@ -159,54 +163,77 @@ impl RecordIndex {
         Some(IndexEntry { used_s, ..entry })
     }
 
-    /// The outputs of every record known when the index was loaded or noted.
+    /// The outputs of every record.
     pub(super) fn contents(&self) -> impl Iterator<Item = (&Key, impl Iterator<Item = &Content>)> {
-        self.entries
-            .iter()
-            .map(|(key, entry)| (key, entry.outputs.values()))
+        let entries = self.whole().entries.iter();
+        entries.map(|(key, entry)| (key, entry.outputs.values()))
     }
 
-    /// Whether any record had this shape when the index was loaded or noted.
+    /// Whether any record has this shape.
     pub fn known_shape(&self, shape: &Digest) -> bool {
-        self.by_shape.contains_key(shape)
-    }
-
-    /// The median duration in milliseconds of the records of a shape, else of a kind.
-    pub fn estimate_ms(&self, shape: &Digest, kind: &str) -> Option<u64> {
-        let known = self
-            .by_shape
-            .get(shape)
-            .or_else(|| self.by_kind.get(kind))?;
-        let mut sorted = known.clone();
-        sorted.sort_unstable();
-        sorted.get(sorted.len() / 2).copied()
+        self.whole().shapes.contains(shape)
     }
 
     /// Takes in a record that was committed since loading.
     pub fn note(&mut self, record: &Record) {
         if let Some(entry) = IndexEntry::of(&self.cache, record) {
-            self.by_shape
-                .entry(entry.shape)
-                .or_default()
-                .push(entry.duration_ms);
-            self.by_kind
-                .entry(entry.kind.clone())
-                .or_default()
-                .push(entry.duration_ms);
-            self.entries.insert(entry.key, entry);
+            if let Some(whole) = self.whole.get_mut() {
+                whole.add(entry.clone());
+            }
+            self.noted.insert(entry.key, entry);
         }
+    }
+}
+
+/// Lines that a file about so many records may have before it is written anew.
+fn most_lines(records: usize) -> usize {
+    2 * records + 64
+}
+
+impl Whole {
+    fn read(cache: &Cache, stored: &Stored) -> Result<Whole> {
+        let (mut known, sound) = stored.entries();
+        let mut whole = Whole::default();
+        let mut unknown = Vec::new();
+        for key in cache.record_keys()? {
+            match known.remove(&key) {
+                Some(entry) => whole.add(entry),
+                None => unknown.push(key),
+            }
+        }
+        let read = |key: &Key| read_entry(cache, key);
+        // Asking for the threads alone costs more than most lookups.
+        let found: Vec<IndexEntry> = match unknown.as_slice() {
+            [] => Vec::new(),
+            unknown => unknown.par_iter().filter_map(read).collect(),
+        };
+        let fresh: String = found.iter().map(IndexEntry::line).collect();
+        for entry in found {
+            whole.add(entry);
+        }
+        if !sound || stored.lines > most_lines(whole.entries.len()) {
+            whole.rewrite(cache);
+        } else if !fresh.is_empty() {
+            append_text(cache, &fresh);
+        }
+        Ok(whole)
+    }
+
+    fn add(&mut self, entry: IndexEntry) {
+        self.shapes.insert(entry.shape);
+        self.entries.insert(entry.key, entry);
     }
 
     /// Best effort: without it the next load reads more files.
-    fn rewrite(&self) {
-        let _lock = lock(&self.cache);
+    fn rewrite(&self, cache: &Cache) {
+        let _lock = lock(cache);
         let mut lines: Vec<String> = self.entries.values().map(IndexEntry::line).collect();
         lines.sort_unstable();
         let text = format!("{HEADER}{}", lines.concat());
-        if let Ok(folder) = self.cache.attempt_dir() {
+        if let Ok(folder) = cache.attempt_dir() {
             let beside = folder.path().join("index");
             let written = fs::write(&beside, text);
-            let _ = written.and_then(|()| fs::rename(&beside, self.cache.root().join("index")));
+            let _ = written.and_then(|()| fs::rename(&beside, cache.root().join("index")));
         }
     }
 }
@@ -236,7 +263,7 @@ mod tests {
     fn texts(index: &RecordIndex, records: &[Record]) -> bool {
         records.iter().all(|record| {
             index.lookup(&record.key).is_some_and(|entry| {
-                entry.outputs == record.outputs
+                *entry.outputs == record.outputs
                     && (entry.shape, entry.family) == (record.shape, record.family)
                     && (entry.duration_ms, entry.kind.as_str())
                         == (record.provenance.duration_ms, "toy")
@@ -254,6 +281,12 @@ mod tests {
         records
     }
 
+    /// How many whole entries the file has, and whether it is sound.
+    fn whole(cache: &Cache) -> (usize, bool) {
+        let (entries, sound) = Stored::read(cache).entries();
+        (entries.len(), sound)
+    }
+
     fn path(cache: &Cache) -> std::path::PathBuf {
         cache.root().join("index")
     }
@@ -263,15 +296,11 @@ mod tests {
         let (_place, cache) = cache();
         let records = filled(&cache, 5);
         let stored = Stored::read(&cache);
-        assert!(stored.sound);
-        assert_eq!((stored.lines, stored.entries.len()), (5, 5));
+        assert_eq!((stored.lines, whole(&cache)), (5, (5, true)));
         let index = RecordIndex::load(&cache).unwrap();
         assert!(texts(&index, &records));
         assert!(index.known_shape(&records[3].shape));
         assert!(!index.known_shape(&Digest::of(b"none")));
-        assert_eq!(index.estimate_ms(&records[3].shape, "toy"), Some(30));
-        assert_eq!(index.estimate_ms(&Digest::of(b"none"), "toy"), Some(20));
-        assert_eq!(index.estimate_ms(&Digest::of(b"none"), "other"), None);
     }
 
     #[test]
@@ -285,8 +314,7 @@ mod tests {
                 texts(&RecordIndex::load(&cache).unwrap(), &records),
                 "cut {cut}"
             );
-            let stored = Stored::read(&cache);
-            assert_eq!(stored.entries.len(), 4, "cut {cut}");
+            assert_eq!(whole(&cache).0, 4, "cut {cut}");
         }
         for at in (0..good.len()).step_by(5) {
             let mut bad = good.clone();
@@ -296,11 +324,11 @@ mod tests {
                 texts(&RecordIndex::load(&cache).unwrap(), &records),
                 "flip {at}"
             );
-            assert!(Stored::read(&cache).sound, "flip {at}");
+            assert!(whole(&cache).1, "flip {at}");
         }
         fs::remove_file(path(&cache)).unwrap();
         assert_eq!(RecordIndex::load(&cache).unwrap().len(), 4);
-        assert_eq!(Stored::read(&cache).entries.len(), 4);
+        assert_eq!(whole(&cache).0, 4);
         assert!(cache.take_notices().is_empty());
     }
 
@@ -312,7 +340,7 @@ mod tests {
         bytes.extend(b"+\ttorn");
         fs::write(path(&cache), &bytes).unwrap();
         cache.commit(&record(&cache, 7, "seven")).unwrap();
-        assert_eq!(Stored::read(&cache).entries.len(), 3);
+        assert_eq!(whole(&cache).0, 3);
     }
 
     #[test]
@@ -325,7 +353,7 @@ mod tests {
         let index = RecordIndex::load(&cache).unwrap();
         assert_eq!(index.lookup(&records[1].key), None);
         assert!(!index.known_shape(&records[1].shape));
-        assert_eq!(Stored::read(&cache).entries.len(), 2);
+        assert_eq!(whole(&cache).0, 2);
         cache.commit(&records[1]).unwrap();
         assert!(texts(&RecordIndex::load(&cache).unwrap(), &records));
     }
@@ -353,7 +381,6 @@ mod tests {
         let later = record(&cache, 9, "nine");
         cache.commit(&later).unwrap();
         assert!(texts(&index, std::slice::from_ref(&later)));
-        assert!(!index.known_shape(&later.shape));
         index.note(&later);
         assert!(index.known_shape(&later.shape));
         let next = record(&cache, 0, "other");
@@ -378,8 +405,7 @@ mod tests {
             }
         });
         let stored = Stored::read(&cache);
-        assert!(stored.sound);
-        assert_eq!((stored.lines, stored.entries.len()), (80, 80));
+        assert_eq!((stored.lines, whole(&cache)), (80, (80, true)));
     }
 
     #[test]

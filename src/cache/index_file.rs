@@ -1,10 +1,12 @@
 //! The file of the derived index: appending to it under a lock, parsing it line
 //! by line. A torn or altered line is no line.
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::HashMap,
     fmt::Write as _,
     fs::{self, File, OpenOptions},
     io::{Read, Seek, SeekFrom, Write},
+    ops::Range,
+    sync::Arc,
 };
 
 use anyhow::Result;
@@ -13,7 +15,7 @@ use crate::{
     cache::{
         attempt::open_lock,
         blob::{Content, Form},
-        index::IndexEntry,
+        index::{IndexEntry, Outputs},
         record::Record,
         space::fault,
         store::Cache,
@@ -24,6 +26,8 @@ use crate::{
 pub(super) const HEADER: &str = "vgh index 1\n";
 /// Hexadecimal digits of a line's check.
 const CHECK: usize = 16;
+/// Hexadecimal digits of a key.
+const KEY: usize = 64;
 
 impl IndexEntry {
     pub(super) fn line(&self) -> String {
@@ -32,7 +36,7 @@ impl IndexEntry {
             "+\t{}\t{}\t{}\t{}\t{size}\t{time}\t{}",
             self.key, self.shape, self.family, self.duration_ms, self.kind
         );
-        for (name, content) in &self.outputs {
+        for (name, content) in &*self.outputs {
             let form = match content.form {
                 Form::File => "file",
                 Form::Tree => "tree",
@@ -55,9 +59,10 @@ impl IndexEntry {
             duration_ms: fields.next()?.parse().ok()?,
             file: (fields.next()?.parse().ok()?, fields.next()?.parse().ok()?),
             kind: fields.next()?.to_owned(),
-            outputs: BTreeMap::new(),
+            outputs: Arc::default(),
             used_s: 0,
         };
+        let mut outputs = Outputs::new();
         while let Some(name) = fields.next() {
             let digest = fields.next()?.parse().ok()?;
             let size = fields.next()?.parse().ok()?;
@@ -66,60 +71,88 @@ impl IndexEntry {
                 "tree" => Form::Tree,
                 _ => return None,
             };
-            entry
-                .outputs
-                .insert(name.to_owned(), Content { digest, size, form });
+            outputs.insert(name.to_owned(), Content { digest, size, form });
         }
+        entry.outputs = Arc::new(outputs);
         Some(entry)
     }
 }
 
-/// What stands in the file.
+/// What stands in the file. A line is believed, and read, when it is asked for.
+#[derive(Debug)]
 pub(super) struct Stored {
-    pub(super) entries: HashMap<Key, IndexEntry>,
+    bytes: Vec<u8>,
+    /// The last line about each key that is not retired.
+    last: HashMap<Key, Range<usize>>,
     pub(super) lines: usize,
-    /// Whether the header is ours and no line but a torn last one is garbage.
+    /// Whether the header is ours and all lines but a torn last one look like
+    /// lines of an index.
     pub(super) sound: bool,
 }
 
 impl Stored {
     pub(super) fn read(cache: &Cache) -> Stored {
-        let bytes = fs::read(cache.root().join("index")).unwrap_or_default();
         let mut stored = Stored {
-            entries: HashMap::new(),
+            bytes: fs::read(cache.root().join("index")).unwrap_or_default(),
+            last: HashMap::new(),
             lines: 0,
             sound: true,
         };
-        let Some(body) = bytes.strip_prefix(HEADER.as_bytes()) else {
+        let Some(body) = stored.bytes.strip_prefix(HEADER.as_bytes()) else {
             stored.sound = false;
             return stored;
         };
+        let mut start = HEADER.len();
         for line in body.split_inclusive(|byte| *byte == b'\n') {
             stored.lines += 1;
-            if stored.take(line).is_none() {
-                stored.sound &= !line.ends_with(b"\n");
+            let place = start..start + line.len();
+            start = place.end;
+            match about(line) {
+                Some((b'+', key)) => drop(stored.last.insert(key, place)),
+                Some((_, key)) => drop(stored.last.remove(&key)),
+                None => stored.sound &= !line.ends_with(b"\n"),
             }
         }
         stored
     }
 
-    fn take(&mut self, line: &[u8]) -> Option<()> {
-        let line = std::str::from_utf8(line).ok()?.strip_suffix('\n')?;
-        let (text, check) = line.rsplit_once('\t')?;
-        if check_of(text) != check {
-            return None;
-        }
-        let mut fields = text.split('\t');
-        match fields.next()? {
-            "+" => {
-                let entry = IndexEntry::parse(fields)?;
-                self.entries.insert(entry.key, entry);
-            }
-            "-" => drop(self.entries.remove(&Key(fields.next()?.parse().ok()?))),
-            _ => return None,
-        }
-        Some(())
+    pub(super) fn len(&self) -> usize {
+        self.last.len()
     }
+
+    /// What the file says of a key, if that line is whole.
+    pub(super) fn entry(&self, key: &Key) -> Option<IndexEntry> {
+        checked(&self.bytes[self.last.get(key)?.clone()])
+    }
+
+    /// All that it says, and whether every line that counts is whole.
+    pub(super) fn entries(&self) -> (HashMap<Key, IndexEntry>, bool) {
+        let read = self.last.keys().filter_map(|key| self.entry(key));
+        let entries: HashMap<Key, IndexEntry> = read.map(|entry| (entry.key, entry)).collect();
+        let sound = self.sound && entries.len() == self.last.len();
+        (entries, sound)
+    }
+}
+
+/// What a line does (`+` or `-`), and to which key. Not checked.
+fn about(line: &[u8]) -> Option<(u8, Key)> {
+    let key = line.get(2..2 + KEY)?;
+    match line {
+        [sign @ (b'+' | b'-'), b'\t', ..] if line.ends_with(b"\n") => {
+            Some((*sign, Key(std::str::from_utf8(key).ok()?.parse().ok()?)))
+        }
+        _ => None,
+    }
+}
+
+/// The entry on a line whose check holds.
+fn checked(line: &[u8]) -> Option<IndexEntry> {
+    let line = std::str::from_utf8(line).ok()?.strip_suffix('\n')?;
+    let (text, check) = line.rsplit_once('\t')?;
+    if check_of(text) != check {
+        return None;
+    }
+    IndexEntry::parse(text.strip_prefix("+\t")?.split('\t'))
 }
 
 /// Adds a record just committed. A failure costs a later reading of the record.

@@ -127,6 +127,15 @@ impl Cache {
         bail!("too many runs are named `{run}`")
     }
 
+    /// When the gate was last shut: while it says the same, nothing was removed.
+    /// None while somebody removes something, and where there is no telling.
+    pub fn removals(&self) -> Option<SystemTime> {
+        let path = self.root().join("pins").join(GATE);
+        let gate = File::open(&path).ok()?;
+        gate.try_lock_shared().ok()?;
+        gate.metadata().and_then(|found| found.modified()).ok()
+    }
+
     /// Shuts the gate: no run begins until the guard is dropped. None where
     /// locks do not work, and so nothing may be removed.
     pub(super) fn shut_gate(&self) -> Result<Option<Gate>> {
@@ -136,6 +145,10 @@ impl Cache {
         if lock.lock().is_err() {
             return Ok(None);
         }
+        // Before anything goes: who looked earlier must look again. A time needs
+        // no room on a full disk.
+        lock.set_modified(SystemTime::now())
+            .map_err(|error| fault("mark", &folder.join(GATE), 0, error))?;
         Ok(Some(Gate { lock }))
     }
 
@@ -221,6 +234,23 @@ mod tests {
 
     fn live(cache: &Cache, own: Option<&Pin>) -> Live {
         cache.live_runs(&cache.needed_gate().unwrap(), own).unwrap()
+    }
+
+    #[test]
+    fn a_gate_that_was_shut_says_so_to_those_who_looked_before() {
+        let (_place, cache) = cache();
+        assert_eq!(cache.removals(), None);
+        drop(cache.pin("run", &Roots::default()).unwrap());
+        let before = cache.removals();
+        drop(cache.pin("run", &Roots::default()).unwrap());
+        assert!(before.is_some() && cache.removals() == before);
+        let gate = cache.shut_gate().unwrap();
+        assert_eq!(cache.removals(), None);
+        drop(gate);
+        let after = cache.removals();
+        assert!(after.is_some() && after != before);
+        drop(cache.shut_gate().unwrap());
+        assert!(cache.removals().is_some_and(|now| Some(now) != after));
     }
 
     #[test]

@@ -8,7 +8,7 @@
 //! without a cache, in memory.
 use std::{
     collections::HashMap,
-    fs::{self, File},
+    fs::{self, File, Metadata},
     path::{Path, PathBuf, absolute},
     sync::OnceLock,
 };
@@ -58,6 +58,20 @@ impl StatIndex {
         StatIndex::default()
     }
 
+    /// The digest of a file's bytes, or of a folder's listing; links are followed.
+    pub fn content_of(&mut self, path: &Path) -> Result<Digest> {
+        let place = absolute(path).with_context(|| format!("cannot find {}", path.display()))?;
+        let found = fs::metadata(&place).map_err(|error| fault("read", path, 0, error))?;
+        if found.is_dir() {
+            return Ok(self.tree_of(&place)?.digest());
+        }
+        let (entry, is_fresh) = self.believe(&place, &found)?;
+        if is_fresh {
+            self.remember(place, entry);
+        }
+        Ok(entry.digest)
+    }
+
     /// The digest and size of a file; links are followed.
     pub fn digest_of(&mut self, path: &Path) -> Result<(Digest, u64)> {
         let place = absolute(path).with_context(|| format!("cannot find {}", path.display()))?;
@@ -87,6 +101,13 @@ impl StatIndex {
             }
         }
         Ok(tree)
+    }
+
+    /// What `stat` said of a file when it was hashed, if a later change would
+    /// show; none for a folder.
+    pub(super) fn believed(&self, path: &Path) -> Option<Stamp> {
+        let entry = self.entries.get(&absolute(path).ok()?)?;
+        entry.believed()
     }
 
     /// How many files were read so far.
@@ -128,6 +149,11 @@ impl StatIndex {
     /// The entry that holds for a file now, and whether it had to be hashed.
     fn look(&self, place: &Path) -> Result<(Entry, bool)> {
         let found = fs::metadata(place).map_err(|error| fault("read", place, 0, error))?;
+        self.believe(place, &found)
+    }
+
+    /// As [`StatIndex::look`], for a file that `stat` was asked about.
+    fn believe(&self, place: &Path, found: &Metadata) -> Result<(Entry, bool)> {
         let kind = found.file_type();
         if kind.is_dir() {
             bail!("{} is a folder, not a file", place.display());
@@ -135,7 +161,7 @@ impl StatIndex {
         if !kind.is_file() {
             bail!("{} is not a regular file", place.display());
         }
-        let stamp = Stamp::of(&found);
+        let stamp = Stamp::of(found);
         if let Some(entry) = self.entries.get(place).filter(|entry| entry.holds(&stamp)) {
             return Ok((*entry, false));
         }
@@ -181,18 +207,21 @@ fn hash_at_rest(place: &Path) -> Result<(Digest, Stamp)> {
 }
 
 #[cfg(test)]
+impl StatIndex {
+    /// As if every entry so far had been hashed ten seconds later than it was.
+    pub(super) fn age(&mut self) {
+        for entry in self.entries.values_mut().chain(self.fresh.values_mut()) {
+            entry.hashed_ns += 10_000_000_000;
+        }
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use std::time::{Duration, SystemTime};
 
     use super::*;
     use crate::cache::record::tests::cache;
-
-    /// As if every entry so far had been hashed ten seconds later than it was.
-    fn age(index: &mut StatIndex) {
-        for entry in index.entries.values_mut().chain(index.fresh.values_mut()) {
-            entry.hashed_ns += 10_000_000_000;
-        }
-    }
 
     fn set_modified(path: &Path, time: SystemTime) {
         File::open(path).unwrap().set_modified(time).unwrap();
@@ -206,7 +235,7 @@ mod tests {
         let expected = (Digest::of(b"hello"), 5);
         let mut index = StatIndex::load(&cache);
         assert_eq!(index.digest_of(&path).unwrap(), expected);
-        age(&mut index);
+        index.age();
         assert_eq!(index.digest_of(&path).unwrap(), expected);
         assert_eq!(index.hashed(), 1);
         index.save().unwrap();
@@ -250,7 +279,7 @@ mod tests {
         fs::write(&path, "hello").unwrap();
         let then = fs::metadata(&path).unwrap().modified().unwrap();
         index.digest_of(&path).unwrap();
-        age(&mut index);
+        index.age();
         // Longer than a tick of this machine's clock, so that the change shows.
         std::thread::sleep(Duration::from_millis(20));
         fs::write(&path, "hallo").unwrap();
@@ -282,7 +311,7 @@ mod tests {
         assert_eq!(tree.files.len(), 21);
         assert_eq!(tree.files["link"].digest, Digest::of(b"shared"));
         assert_eq!(tree.files["sub/7"].digest, Digest::of(b"7"));
-        age(&mut index);
+        index.age();
         index.save().unwrap();
         fs::write(folder.join("sub/7"), "seven").unwrap();
         let mut index = StatIndex::load(&cache);

@@ -32,6 +32,19 @@ impl Entry {
         *self == Entry::new(self.digest, now, self.hashed_ns) && self.is_settled()
     }
 
+    /// What `stat` said when it was hashed, if a later change would show. Of the
+    /// device nothing is remembered.
+    pub(super) fn believed(&self) -> Option<Stamp> {
+        let stamp = Stamp {
+            device: 0,
+            inode: self.inode,
+            size: self.size,
+            modified_ns: self.modified_ns,
+            changed_ns: self.changed_ns,
+        };
+        self.is_settled().then_some(stamp)
+    }
+
     /// Whether a later change would show in the file's times.
     fn is_settled(&self) -> bool {
         let settled = self.hashed_ns.saturating_sub(TICK_NS);

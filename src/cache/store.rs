@@ -27,7 +27,7 @@ const TAG: &str = "Signature: 8a477f597d28d172789f06886806bc55\n\
                    # This folder is the cache of vgh: everything in it can be made again.\n";
 
 /// Everything that may lie in a folder that becomes a cache.
-const OURS: [&str; 14] = [
+const OURS: [&str; 15] = [
     "CACHEDIR.TAG",
     "README.md",
     "blobs",
@@ -36,6 +36,7 @@ const OURS: [&str; 14] = [
     "index.lock",
     "leases",
     "pins",
+    "proofs",
     "quarantine",
     "records",
     "runs",

@@ -2,13 +2,13 @@
 //! hand, since file systems do not move it reliably. Decides no hit.
 use std::{
     fs::{File, FileTimes},
-    time::SystemTime,
+    time::{Duration, SystemTime},
 };
 
 use crate::cache::{holding, index::IndexEntry, store::Cache};
 
 /// A use is remembered if the last one remembered is older than this.
-const USED_EVERY_S: i64 = 3600;
+pub(super) const USED_EVERY: Duration = Duration::from_hours(1);
 
 impl Cache {
     /// Remembers that a run takes this result: what was not used for long goes
@@ -17,7 +17,7 @@ impl Cache {
         let now = holding::now();
         let since = now.duration_since(SystemTime::UNIX_EPOCH);
         let now_s = since.map_or(0, |since| since.as_secs() as i64);
-        if (now_s - USED_EVERY_S..=now_s).contains(&entry.used_s) {
+        if (now_s - USED_EVERY.as_secs() as i64..=now_s).contains(&entry.used_s) {
             return;
         }
         if let Ok(file) = File::open(self.record_path(&entry.key)) {

@@ -6,13 +6,14 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
+use serde::{Deserialize, Serialize};
 
 use crate::{
     artifact::{Artifact, ArtifactType, Body as Content, Coords, Document},
     cache::Cache,
     cli::results::Published,
     disk::write_beside,
-    engine::{Done, Outcome},
+    engine::{Done, Outcome, RunTotals},
     pipeline::{InstanceId, Pipeline, StageMeaning},
     progress::{duration, plural},
     report::{Body, Cost, Lineage, Phase, Surroundings, cost_sentence, page},
@@ -20,7 +21,7 @@ use crate::{
 
 /// The page of a run that has a report.
 pub(super) struct Report {
-    path: PathBuf,
+    pub(super) path: PathBuf,
     answer: Vec<String>,
 }
 
@@ -154,28 +155,42 @@ fn phase(stage: &StageMeaning) -> Phase {
     }
 }
 
-/// The closing lines: the answer, trust, cost, counts, where to look.
-pub(super) fn lines(
-    pipeline: &Pipeline,
-    outcome: &Outcome,
-    report: Option<&Report>,
-    published: &Published,
-) -> Vec<String> {
-    let mut lines: Vec<String> = report
-        .map(|report| report.answer.clone())
-        .unwrap_or_default();
-    let costs = costs(pipeline, outcome);
-    lines.extend(cost_sentence(&costs));
-    lines.push(counts(outcome));
-    lines.push(match report {
-        Some(report) => format!("Report: {}", report.path.display()),
-        None => format!("Results: {}", published.folder.display()),
-    });
-    lines
+/// The closing lines, but for the counts of one run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Answer {
+    /// The answer, trust, cost.
+    said: Vec<String>,
+    /// Where to look.
+    place: String,
 }
 
-fn counts(outcome: &Outcome) -> String {
-    let totals = &outcome.totals;
+impl Answer {
+    pub(super) fn of(
+        pipeline: &Pipeline,
+        outcome: &Outcome,
+        report: Option<&Report>,
+        published: &Published,
+    ) -> Answer {
+        let mut said: Vec<String> = report
+            .map(|report| report.answer.clone())
+            .unwrap_or_default();
+        said.extend(cost_sentence(&costs(pipeline, outcome)));
+        let place = match report {
+            Some(report) => format!("Report: {}", report.path.display()),
+            None => format!("Results: {}", published.folder.display()),
+        };
+        Answer { said, place }
+    }
+
+    /// With what the run did, told by [`counts`].
+    pub(super) fn lines<'a>(&'a self, counts: &'a str) -> impl Iterator<Item = &'a str> {
+        let said = self.said.iter().map(String::as_str);
+        said.chain([counts, self.place.as_str()])
+    }
+}
+
+/// What a run did; `slow_ms` is the time of the stages that it executed.
+pub(super) fn counts(totals: &RunTotals, slow_ms: u64) -> String {
     let mut text = format!(
         "Run: {} executed, {} cached, {} failed",
         totals.executed, totals.cached, totals.failed
@@ -186,17 +201,11 @@ fn counts(outcome: &Outcome) -> String {
     if totals.interrupted {
         text.push_str(", interrupted");
     }
-    let slow = outcome
-        .results
-        .values()
-        .filter(|done| done.executed)
-        .map(|done| done.duration_ms)
-        .sum::<u64>();
     let wall = duration((totals.wall_s * 1000.0) as u64);
-    if slow > 0 {
+    if slow_ms > 0 {
         text.push_str(&format!(
             " in {wall} ({} of stage time in {})",
-            duration(slow),
+            duration(slow_ms),
             plural(totals.executed, "instance")
         ));
     } else {

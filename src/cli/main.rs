@@ -8,12 +8,13 @@ use crate::cli::{
     args::{Cli, Command},
     cache, completions, diff,
     exit::{Exit, Failure},
-    graph, init, kinds, logs, plan, run, runs, schema, show, signals, status, why, worker,
+    graph, init, kinds, logs, memory, plan, run, runs, schema, show, signals, status, why, worker,
 };
 
 /// Runs the command that the process was started with.
 pub fn main() -> ExitCode {
     let command = Cli::parse().command;
+    memory::settle(matches!(command, Command::Worker(_)));
     if !matches!(
         command,
         Command::Run(_) | Command::Cache(_) | Command::Worker(_)

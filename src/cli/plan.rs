@@ -99,7 +99,7 @@ impl Told<'_> {
         let entries = self.plan.entries.iter();
         let instances: Vec<Value> = entries
             .map(|entry| {
-                let study = (entry.outputs.is_none()).then(|| self.explainer.study(entry.id, None));
+                let study = (entry.record.is_none()).then(|| self.explainer.study(entry.id, None));
                 let (compared, differences) = study.map_or((None, Vec::new()), |study| {
                     (study.compared, study.differences)
                 });

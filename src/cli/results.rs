@@ -4,7 +4,7 @@
 //! file beside them remembers which copy is of what, so that a run that
 //! changes nothing reads no content.
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, btree_map::Entry},
     fs,
     os::unix::fs::MetadataExt,
     path::{Component, Path, PathBuf},
@@ -30,6 +30,8 @@ pub(super) struct Published {
     pub(super) folder: PathBuf,
     pub(super) written: usize,
     pub(super) removed: usize,
+    /// All copies that stand now, and the list of them.
+    pub(super) files: Vec<PathBuf>,
 }
 
 /// One file as it was when it was published.
@@ -63,6 +65,7 @@ pub(super) fn publish(
         folder,
         old,
         new: Ledger::new(),
+        changed: false,
         published: Published {
             folder: folder.to_owned(),
             ..Published::default()
@@ -70,23 +73,27 @@ pub(super) fn publish(
     };
     for (&id, done) in &outcome.results {
         if pipeline.stage_of(id).execution.publish {
-            for (output, content) in &done.outputs {
+            for (output, content) in &*done.outputs {
                 publishing.output(pipeline, id, output, content)?;
             }
         }
     }
     publishing.forget(pipeline)?;
-    if publishing.new != publishing.old || !ledger_path.exists() {
+    if publishing.changed || !ledger_path.exists() {
         write_beside(&ledger_path, &serde_json::to_vec(&publishing.new)?)?;
     }
+    let copies = publishing.new.keys().map(|name| folder.join(name));
+    publishing.published.files = copies.chain([ledger_path]).collect();
     Ok(publishing.published)
 }
 
 struct Publishing<'a> {
     cache: &'a Cache,
     folder: &'a Path,
+    /// What was published before and is not yet found to stand.
     old: Ledger,
     new: Ledger,
+    changed: bool,
     published: Published,
 }
 
@@ -148,14 +155,15 @@ impl Publishing<'_> {
         table: Option<&Coords>,
     ) -> Result<()> {
         let path = self.folder.join(name);
-        if let Some(copy) = self
-            .old
-            .get(name)
-            .filter(|copy| copy.digest == digest && stands(copy, &path))
-        {
-            self.new.insert(name.to_owned(), copy.clone());
-            return Ok(());
+        if let Entry::Occupied(known) = self.old.entry(name.to_owned()) {
+            if known.get().digest == digest && stands(known.get(), &path) {
+                let (name, copy) = known.remove_entry();
+                self.new.insert(name, copy);
+                return Ok(());
+            }
+            known.remove();
         }
+        self.changed = true;
         let Ok(blob) = self.cache.verified(&digest, size) else {
             return Ok(());
         };
@@ -181,18 +189,22 @@ impl Publishing<'_> {
     /// Removes copies of stages and coordinates that the pipeline no longer
     /// has, unless somebody changed them; keeps those that this run left out.
     fn forget(&mut self, pipeline: &Pipeline) -> Result<()> {
+        let old = std::mem::take(&mut self.old);
+        if old.is_empty() {
+            return Ok(());
+        }
         let places: BTreeSet<String> = pipeline.ids().map(|id| place(pipeline, id)).collect();
-        for (name, copy) in &self.old {
-            if self.new.contains_key(name) {
-                continue;
-            }
-            let path = self.folder.join(name);
-            let belongs = Path::new(name)
+        for (name, copy) in old {
+            let path = self.folder.join(&name);
+            let belongs = Path::new(&name)
                 .ancestors()
                 .any(|parent| places.contains(parent.to_string_lossy().as_ref()));
             if belongs && path.exists() {
-                self.new.insert(name.clone(), copy.clone());
-            } else if stands(copy, &path) && is_below(name) {
+                self.new.insert(name, copy);
+                continue;
+            }
+            self.changed = true;
+            if stands(&copy, &path) && is_below(&name) {
                 fs::remove_file(&path).with_context(|| format!("remove {}", path.display()))?;
                 self.published.removed += 1;
                 remove_empty_parents(&path, self.folder);

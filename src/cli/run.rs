@@ -14,12 +14,14 @@ use anyhow::Context as _;
 use crate::{
     cache::{Cache, RecordIndex},
     cli::{
-        answer, args, cost,
+        answer::{self, Answer},
+        args, cost,
         exit::{Exit, Failure},
         machine,
         plan::brief,
         results, signals,
-        workplace::Workplace,
+        unchanged::{Call, Finished},
+        workplace::{Workplace, Written},
     },
     engine::{
         Event, Moment, Options, RunTotals, execute,
@@ -32,7 +34,14 @@ use crate::{
 };
 
 pub(super) fn run(args: &args::Run) -> Result<Exit, Failure> {
-    let mut place = Workplace::open(&args.place)?;
+    let written = Written::read(&args.place)?;
+    let call = Call::of(args, &written);
+    if let Some(call) = &call
+        && let Some(exit) = call.repeat(args)?
+    {
+        return Ok(exit);
+    }
+    let mut place = Workplace::of(written, &args.place)?;
     let forced = place.forced(&args.force.force)?;
     let cache = Cache::open(&place.cache_root).map_err(Failure::Cache)?;
     let mut index = RecordIndex::load(&cache).map_err(Failure::Cache)?;
@@ -44,8 +53,8 @@ pub(super) fn run(args: &args::Run) -> Result<Exit, Failure> {
         }
     };
     let (totals, answer) = work(
-        (args, &forced),
-        &place,
+        (args, call.as_ref()),
+        (&place, &forced),
         (&cache, &mut index),
         &run_id,
         &mut watch,
@@ -72,13 +81,13 @@ fn exit_of(totals: &RunTotals) -> Exit {
 
 /// Executes and puts the results in place; gives the lines of the answer.
 fn work(
-    (args, forced): (&args::Run, &BTreeSet<InstanceId>),
-    place: &Workplace,
+    (args, call): (&args::Run, Option<&Call>),
+    (place, forced): (&Workplace, &BTreeSet<InstanceId>),
     (cache, index): (&Cache, &mut RecordIndex),
     run_id: &str,
     watch: &mut dyn FnMut(&Event, Moment),
 ) -> Result<(RunTotals, Vec<String>), Failure> {
-    let externals = place.externals(Some(cache))?;
+    let (externals, stat) = place.hashed_externals(Some(cache))?;
     let graph = place.graph();
     let known = Some((cache, &*index));
     let plan = plan_forcing(&place.pipeline, &graph, &externals, known, forced);
@@ -87,8 +96,7 @@ fn work(
     {
         watch(&Event::Warning { message }, Moment::now());
     }
-    let cores = thread::available_parallelism().map_or(1, usize::from);
-    let jobs = args.jobs.unwrap_or(cores as u32);
+    let jobs = jobs(args);
     let capacity = machine::capacity(&args.machine, cache);
     let refusals = capacity.refusals(&place.pipeline, &plan);
     if !refusals.is_empty() {
@@ -98,7 +106,7 @@ fn work(
     let mut pool = Pool::new(PoolOptions {
         program: env::current_exe().context("find this program's own file")?,
         cache: cache.root().to_owned(),
-        threads: (cores / jobs as usize).max(1),
+        threads: (cores() / jobs as usize).max(1),
         adopts: true,
     });
     let stop = signals::stop_flag()?;
@@ -130,18 +138,48 @@ fn work(
         },
     )?;
     journal.keep_results(&place.pipeline, &outcome);
-    let results = args.results.clone();
-    let folder = results
-        .unwrap_or_else(|| PathBuf::from("results"))
-        .join(&place.pipeline.name);
+    let folder = results_folder(args).join(&place.pipeline.name);
     let published = results::publish(&place.pipeline, &outcome, cache, &folder)?;
     let report = answer::write_report(&place.pipeline, &outcome, cache, &folder)?;
-    let answer = answer::lines(&place.pipeline, &outcome, report.as_ref(), &published);
-    Ok((outcome.totals, answer))
+    let answer = Answer::of(&place.pipeline, &outcome, report.as_ref(), &published);
+    let mut copies = published.files;
+    copies.extend(report.map(|report| report.path));
+    if let Some(call) = call {
+        let done = Finished {
+            pipeline: &place.pipeline,
+            graph: &graph,
+            externals: &externals,
+            stat: &stat,
+            outcome: &outcome,
+            answer: &answer,
+            copies: &copies,
+        };
+        call.remember(cache, &done);
+    }
+    let slow = outcome.results.values().filter(|done| done.executed);
+    let slow_ms = slow.map(|done| done.duration_ms).sum();
+    let counts = answer::counts(&outcome.totals, slow_ms);
+    let lines = answer.lines(&counts).map(str::to_owned).collect();
+    Ok((outcome.totals, lines))
+}
+
+fn cores() -> usize {
+    thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// Counted processors.
+pub(super) fn jobs(args: &args::Run) -> u32 {
+    args.jobs.unwrap_or(cores() as u32)
+}
+
+/// Where the results of all pipelines go.
+pub(super) fn results_folder(args: &args::Run) -> PathBuf {
+    let named = args.results.clone();
+    named.unwrap_or_else(|| PathBuf::from("results"))
 }
 
 /// The display, and the file of events where one is asked for.
-fn watchers(
+pub(super) fn watchers(
     args: &args::Run,
     cache: &Cache,
     run_id: &str,
@@ -165,6 +203,6 @@ fn watchers(
 }
 
 /// Sorts by time and is free of characters that file systems dislike.
-fn run_id() -> String {
+pub(super) fn run_id() -> String {
     format!("{}-{}", Moment::now().compact(), std::process::id())
 }

@@ -58,7 +58,7 @@ pub(super) fn show(args: &args::Show) -> Result<Exit, Failure> {
             .entries
             .iter()
             .find(|entry| entry.id == id)
-            .and_then(|entry| entry.outputs.as_ref());
+            .and_then(|entry| entry.outputs());
         let Some(outputs) = outputs else {
             return Err(Failure::Usage(format!(
                 "`{label}` has no result yet: `vgh run {label}` makes it"

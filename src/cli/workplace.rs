@@ -21,6 +21,25 @@ const DEFAULT: &str = "pipelines/quickstart.toml";
 const EMBEDDED: &str = include_str!("../../pipelines/quickstart.toml");
 const EMBEDDED_NAME: &str = "quickstart.toml (embedded)";
 
+/// The text of a pipeline and where all is, before anything is made of it.
+pub(super) struct Written {
+    pub(super) source: Source,
+    /// Where relative externals start.
+    pub(super) folder: PathBuf,
+    pub(super) cache_root: PathBuf,
+}
+
+impl Written {
+    pub(super) fn read(place: &Place) -> Result<Written, Failure> {
+        let (source, folder) = read(split(&place.words).0)?;
+        Ok(Written {
+            source,
+            folder,
+            cache_root: cache_root(place.cache.as_deref())?,
+        })
+    }
+}
+
 /// A pipeline, what is asked of it, and its cache's place.
 pub(super) struct Workplace {
     pub(super) pipeline: Pipeline,
@@ -31,9 +50,12 @@ pub(super) struct Workplace {
 
 impl Workplace {
     pub(super) fn open(place: &Place) -> Result<Workplace, Failure> {
-        let (file, words) = split(&place.words);
-        let (source, folder) = read(file)?;
-        let pipeline = load(source, folder, KINDS, &place.set)?;
+        Workplace::of(Written::read(place)?, place)
+    }
+
+    pub(super) fn of(written: Written, place: &Place) -> Result<Workplace, Failure> {
+        let pipeline = load(written.source, written.folder, KINDS, &place.set)?;
+        let (_, words) = split(&place.words);
         let targets = if words.is_empty() {
             None
         } else {
@@ -43,11 +65,10 @@ impl Workplace {
                 .collect::<Result<_, _>>()?;
             Some(pipeline.select(&selectors)?)
         };
-        let cache_root = cache_root(place.cache.as_deref())?;
         Ok(Workplace {
             pipeline,
             targets,
-            cache_root,
+            cache_root: written.cache_root,
         })
     }
 
@@ -86,10 +107,18 @@ impl Workplace {
 
     /// Hashes what the pipeline names outside the cache.
     pub(super) fn externals(&self, cache: Option<&Cache>) -> Result<Externals, Failure> {
+        Ok(self.hashed_externals(cache)?.0)
+    }
+
+    /// The same, with what `stat` said of the files.
+    pub(super) fn hashed_externals(
+        &self,
+        cache: Option<&Cache>,
+    ) -> Result<(Externals, StatIndex), Failure> {
         let mut stat = cache.map_or_else(StatIndex::in_memory, StatIndex::load);
         let externals = Externals::digest(&self.pipeline, &mut stat)?;
         stat.save()?;
-        Ok(externals)
+        Ok((externals, stat))
     }
 }
 

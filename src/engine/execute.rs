@@ -16,7 +16,10 @@ mod temp;
 use std::{
     cell::RefCell,
     collections::{BTreeMap, BTreeSet},
-    sync::atomic::{AtomicBool, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -36,7 +39,7 @@ use crate::{
             temp::Passing,
         },
         executor::{Begun, Executor},
-        externals::Externals,
+        externals::{Externals, paths},
         graph::Graph,
         key::{Manifest, Settled, mark},
         plan::{Plan, State},
@@ -78,7 +81,7 @@ pub struct Outcome {
 #[derive(Debug, Clone)]
 pub struct Done {
     pub key: Key,
-    pub outputs: Settled,
+    pub outputs: Arc<Settled>,
     /// What making it took, whenever that was.
     pub duration_ms: u64,
     /// Whether this run executed it.
@@ -118,6 +121,7 @@ pub fn execute(
         attempts: BTreeMap::new(),
         delayed: Vec::new(),
         results: BTreeMap::new(),
+        believed: plan.removals.is_some() && plan.removals == cache.removals(),
         manifests: BTreeMap::new(),
         passes: BTreeMap::new(),
         made: BTreeMap::new(),
@@ -183,6 +187,8 @@ struct Run<'a> {
     attempts: BTreeMap<InstanceId, u32>,
     delayed: Vec<Delayed>,
     results: BTreeMap<InstanceId, Done>,
+    /// Nothing was removed between the plan's look and this run's pin.
+    believed: bool,
     manifests: BTreeMap<InstanceId, Manifest>,
     passes: BTreeMap<u64, PassState>,
     /// Keys whose results this run made, with the pass that did.
@@ -277,9 +283,9 @@ impl Run<'_> {
         let task = Task {
             id: start.pass,
             kind: stage.kind.name.to_owned(),
-            params: instance.params.clone(),
+            params: (*instance.params).clone(),
             inputs: self.task_inputs(last),
-            externals: self.externals.paths(last),
+            externals: paths(self.pipeline, last),
             foreign: self.externals.foreign(self.pipeline, last),
             marks: marks.clone(),
             resume: resume.clone(),

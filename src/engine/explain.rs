@@ -124,12 +124,12 @@ impl<'a> Explainer<'a> {
         let entry = self.plan.entry(id)?;
         let made = entry
             .key
-            .filter(|_| entry.outputs.is_some())
+            .filter(|_| entry.record.is_some())
             .and_then(|key| {
                 let record = self.earlier.as_ref()?.record(&key)?;
                 Some(Made::of(&record.provenance))
             });
-        let settled = entry.state == State::Cached || entry.outputs.is_some();
+        let settled = entry.state == State::Cached || entry.record.is_some();
         let study = (!settled).then(|| self.study(id, None));
         let roots = if entry.state == State::Cached {
             Vec::new()
@@ -140,7 +140,7 @@ impl<'a> Explainer<'a> {
             ids.iter().map(|id| self.pipeline.label(*id)).collect()
         };
         let behind = labels(&entry.because_of);
-        let (waits_for, wanted_by) = if entry.outputs.is_some() {
+        let (waits_for, wanted_by) = if entry.record.is_some() {
             (Vec::new(), behind)
         } else {
             (behind, Vec::new())
@@ -209,7 +209,7 @@ impl<'a> Explainer<'a> {
             |input, source| {
                 let source = &instance.inputs[input].sources[source];
                 let producer = self.plan.entry(source.instance)?;
-                producer.outputs.as_ref()?.get(source.output.name)
+                producer.outputs()?.get(source.output.name)
             },
         );
         Entries::of(&manifest.0)

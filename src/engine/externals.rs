@@ -1,9 +1,9 @@
 //! What lies outside the cache and counts: digests of the files and folders
 //! that parameters name, values of environment variables. Taken once a run.
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashMap, hash_map::Entry},
     env,
-    path::{Path, PathBuf},
+    path::{Path, PathBuf, absolute},
 };
 
 use anyhow::{Context as _, Result, bail};
@@ -12,7 +12,7 @@ use crate::{
     cache::StatIndex,
     digest::Digest,
     pipeline::{InstanceId, Pipeline},
-    stage::{Action, Delivery, Foreign},
+    stage::{Action, Delivery, External, Foreign},
 };
 
 /// What enters the key of one instance.
@@ -28,9 +28,9 @@ pub struct Outside {
 /// variables that are passed on without counting.
 #[derive(Debug, Default)]
 pub struct Externals {
-    outside: BTreeMap<InstanceId, Outside>,
-    paths: BTreeMap<InstanceId, BTreeMap<&'static str, PathBuf>>,
-    passed: BTreeMap<InstanceId, BTreeMap<String, String>>,
+    outside: HashMap<InstanceId, Outside>,
+    passed: HashMap<InstanceId, BTreeMap<String, String>>,
+    places: Vec<PathBuf>,
 }
 
 impl Externals {
@@ -40,43 +40,50 @@ impl Externals {
     /// When a file cannot be read: the stage, the parameter and the path.
     pub fn digest(pipeline: &Pipeline, stat: &mut StatIndex) -> Result<Externals> {
         let mut externals = Externals::default();
-        let mut seen: BTreeMap<PathBuf, Digest> = BTreeMap::new();
+        let mut seen: HashMap<PathBuf, Digest> = HashMap::new();
+        // The folder of a bare file name is empty, which has no absolute form.
+        let folder = absolute(Path::new(".").join(&pipeline.folder))
+            .with_context(|| format!("cannot find {}", pipeline.folder.display()))?;
         for id in pipeline.ids() {
             let action = &pipeline.instance(id).action;
             let named = || format!("stage `{}`", pipeline.stage_of(id).name);
             externals
-                .variables(id, action.as_ref())
+                .read_variables(id, action.as_ref())
                 .with_context(named)?;
             for external in action.externals() {
-                let path = pipeline.folder.join(&external.path);
-                let digest = match seen.get(&path) {
-                    Some(digest) => *digest,
-                    None => digest_of(&path, stat).with_context(|| {
-                        format!(
-                            "`{}` of stage `{}`",
-                            external.param,
-                            pipeline.stage_of(id).name
-                        )
-                    })?,
+                let named = || {
+                    let stage = &pipeline.stage_of(id).name;
+                    format!("`{}` of stage `{stage}`", external.param)
                 };
-                seen.insert(path.clone(), digest);
-                externals
-                    .outside
-                    .entry(id)
-                    .or_default()
-                    .digests
-                    .insert(external.param, digest);
-                externals
-                    .paths
-                    .entry(id)
-                    .or_default()
-                    .insert(external.param, path);
+                // Many instances may name one large folder.
+                let digest = match seen.entry(folder.join(&external.path)) {
+                    Entry::Occupied(known) => *known.get(),
+                    Entry::Vacant(place) => {
+                        let digest = stat.content_of(place.key()).with_context(named)?;
+                        *place.insert(digest)
+                    }
+                };
+                let outside = externals.outside.entry(id).or_default();
+                outside.digests.insert(external.param, digest);
             }
         }
+        externals.places = seen.into_keys().collect();
         Ok(externals)
     }
 
-    fn variables(&mut self, id: InstanceId, action: &dyn Action) -> Result<()> {
+    /// The files and folders that were hashed, in no order.
+    pub fn places(&self) -> &[PathBuf] {
+        &self.places
+    }
+
+    /// The variables whose values count; `None` is unset.
+    pub fn variables(&self) -> BTreeMap<&str, Option<&str>> {
+        let all = self.outside.values().flat_map(|outside| &outside.variables);
+        all.map(|(name, value)| (name.as_str(), value.as_deref()))
+            .collect()
+    }
+
+    fn read_variables(&mut self, id: InstanceId, action: &dyn Action) -> Result<()> {
         let wanted = action.variables();
         for name in wanted.hashed {
             let value = variable(&name)?;
@@ -115,13 +122,16 @@ impl Externals {
             inputs: deliveries(pipeline, id),
         })
     }
+}
 
-    pub fn paths(&self, id: InstanceId) -> BTreeMap<String, PathBuf> {
-        let paths = self.paths.get(&id).into_iter().flatten();
-        paths
-            .map(|(param, path)| ((*param).to_owned(), path.clone()))
-            .collect()
-    }
+/// Where the externals of an instance lie, by parameter.
+pub(super) fn paths(pipeline: &Pipeline, id: InstanceId) -> BTreeMap<String, PathBuf> {
+    let externals = pipeline.instance(id).action.externals();
+    let place = |external: External| {
+        let path = pipeline.folder.join(external.path);
+        (external.param.to_owned(), path)
+    };
+    externals.into_iter().map(place).collect()
 }
 
 fn deliveries(pipeline: &Pipeline, id: InstanceId) -> BTreeMap<String, Delivery> {
@@ -140,14 +150,5 @@ fn variable(name: &str) -> Result<Option<String>> {
         Err(env::VarError::NotUnicode(_)) => {
             bail!("the environment variable `{name}` is not UTF-8")
         }
-    }
-}
-
-pub(super) fn digest_of(path: &Path, stat: &mut StatIndex) -> Result<Digest> {
-    let metadata = std::fs::metadata(path).with_context(|| format!("read {}", path.display()))?;
-    if metadata.is_dir() {
-        Ok(stat.tree_of(path)?.digest())
-    } else {
-        Ok(stat.digest_of(path)?.0)
     }
 }

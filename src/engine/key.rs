@@ -2,12 +2,10 @@
 //!
 //! The manifest is the one value that says everything a result depends on: it
 //! is hashed for the key, stored in the record, and compared by `why`.
-use std::collections::BTreeMap;
-
 use serde_json::{Map, Value, json};
 
 use crate::{
-    cache::Content,
+    cache::{Content, Outputs},
     digest::{Digest, Key},
     engine::externals::Outside,
     pipeline::{Input, Instance},
@@ -18,7 +16,7 @@ use crate::{
 pub const FORMAT_VERSION: u32 = 1;
 
 /// The outputs of an instance whose result is known.
-pub type Settled = BTreeMap<String, Content>;
+pub type Settled = Outputs;
 
 /// Everything an instance's result depends on.
 #[derive(Debug, Clone, PartialEq)]

@@ -9,12 +9,12 @@ mod cost;
 mod estimate;
 mod passes;
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::SystemTime};
 
 use serde::Serialize;
 
 use crate::{
-    cache::{Cache, Content, RecordIndex},
+    cache::{Cache, Content, IndexEntry, RecordIndex},
     digest::Key,
     engine::{
         externals::Externals,
@@ -58,8 +58,8 @@ pub struct Planned {
     pub state: State,
     /// Known when the outputs of everything before it are.
     pub key: Option<Key>,
-    /// Known when there is a record.
-    pub outputs: Option<Settled>,
+    /// The key's record, where there is one with every output.
+    pub record: Option<IndexEntry>,
     /// Who is behind the state: producers without a known result, or, for
     /// missing bytes, the consumers that want them. Sorted.
     pub because_of: Vec<InstanceId>,
@@ -74,8 +74,17 @@ pub struct Planned {
 /// The instances that a run needs, producers first.
 pub struct Plan {
     pub entries: Vec<Planned>,
+    /// What the cache said of removals before the first look.
+    pub(super) removals: Option<SystemTime>,
     /// Updates that progressive passes will really do.
     pub passes: Vec<Pass>,
+}
+
+impl Planned {
+    /// Known when there is a record.
+    pub fn outputs(&self) -> Option<&Settled> {
+        self.record.as_ref().map(|record| &*record.outputs)
+    }
 }
 
 impl Plan {
@@ -121,6 +130,7 @@ pub fn plan_forcing(
     cache: Option<(&Cache, &RecordIndex)>,
     forced: &BTreeSet<InstanceId>,
 ) -> Plan {
+    let removals = cache.and_then(|(cache, _)| cache.removals());
     let mut draft = Draft {
         pipeline,
         graph,
@@ -140,6 +150,7 @@ pub fn plan_forcing(
     let passes = passes::passes(&draft);
     Plan {
         entries: draft.entries.into_iter().flatten().collect(),
+        removals,
         passes,
     }
 }
@@ -169,7 +180,7 @@ impl Draft<'_> {
             id,
             state: State::Cached,
             key: None,
-            outputs: None,
+            record: None,
             because_of: Vec::new(),
             estimate_ms: None,
             output_bytes: None,
@@ -183,13 +194,13 @@ impl Draft<'_> {
             let complete = |outputs: &Settled| {
                 (stage.outputs.iter()).all(|port| outputs.contains_key(port.name))
             };
-            planned.outputs = self
+            planned.record = self
                 .cache
-                .and_then(|(_, index)| Some(index.lookup(&key)?.outputs))
-                .filter(complete);
+                .and_then(|(_, index)| index.lookup(&key))
+                .filter(|record| complete(&record.outputs));
             if forced {
                 planned.state = State::Run(Reason::Forced);
-            } else if planned.outputs.is_none() {
+            } else if planned.record.is_none() {
                 planned.state = State::Run(Reason::NoRecord);
             }
             return planned;
@@ -211,7 +222,7 @@ impl Draft<'_> {
     }
 
     fn outputs(&self, id: InstanceId) -> Option<&Settled> {
-        self.entries[id.0].as_ref()?.outputs.as_ref()
+        self.entries[id.0].as_ref()?.outputs()
     }
 
     /// The manifest, where the outputs of all producers are known. What must
@@ -245,7 +256,7 @@ impl Draft<'_> {
             return;
         };
         if planned.state == State::Cached {
-            let outputs = planned.outputs.iter().flatten();
+            let outputs = planned.outputs().into_iter().flatten();
             let gone: Vec<&str> = outputs
                 .filter(|(name, _)| {
                     let wants = |(_, wanted): &(InstanceId, &str)| wanted == name;

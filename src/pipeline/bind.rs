@@ -86,7 +86,7 @@ impl<'a, 't> Binder<'a, 't> {
                     stage: position,
                     coords: frame.coords(&digits, &self.names.axes),
                     action: Arc::clone(&settled.action),
-                    params: settled.params.clone(),
+                    params: Arc::clone(&settled.params),
                     inputs: self.inputs(*stage, &walks, &digits, settled, faults),
                 });
             }

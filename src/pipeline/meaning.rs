@@ -49,7 +49,7 @@ pub struct Instance {
     pub coords: Coords,
     pub action: Arc<dyn Action>,
     /// [`Action::params`], taken once.
-    pub params: Value,
+    pub params: Arc<Value>,
     pub inputs: Vec<Input>,
 }
 

@@ -36,7 +36,7 @@ pub(super) struct Actions {
 
 pub(super) struct Settled {
     pub(super) action: Arc<dyn Action>,
-    pub(super) params: Value,
+    pub(super) params: Arc<Value>,
     /// The axes that have a role.
     gathered: Vec<String>,
 }
@@ -275,7 +275,7 @@ impl<'t> Sheet<'_, 't> {
             match self.parse(&fill, facts, index, &mut refused) {
                 Some(action) if refused.is_empty() && self.holes.is_empty() => {
                     settled.push(Settled {
-                        params: action.params(),
+                        params: Arc::new(action.params()),
                         gathered: action.gathered_axes(),
                         action: Arc::from(action),
                     });

@@ -1,11 +1,13 @@
 //! The ports of a stage: those of its kind, or those that its text names.
-use toml::de::DeValue;
+use std::borrow::Cow;
+
+use toml::{Spanned, de::DeValue};
 
 use crate::{
     diagnostic::{Diagnostic, Faults},
     pipeline::{
         connect::Connection,
-        node::{Entry, entries},
+        node::{Entry, Node},
         syntax::{WrittenStage, check_name},
     },
     stage::{InputPort, Kind, OutputPort},
@@ -33,34 +35,34 @@ pub(super) fn of(
     }
     let mut outputs = Vec::new();
     for param in open.tables {
-        for entry in keys_of(stage, defaults, param) {
-            if check_name(&format!("name of `{param}`"), &entry.key, faults)
-                && *param == open.outputs
-            {
-                let place = entry.value.get_ref().as_str().unwrap_or_default();
-                outputs.push(open.output(entry.key.get_ref(), place));
+        for (key, value) in keys_of(stage, defaults, param) {
+            if check_name(&format!("name of `{param}`"), &key, faults) && *param == open.outputs {
+                let place = value.get_ref().as_str().unwrap_or_default();
+                outputs.push(open.output(key.get_ref(), place));
             }
         }
     }
     (inputs, outputs)
 }
 
-/// The entries of a parameter that is a table, where the stage or else the
-/// defaults of the file set it.
-pub(super) fn keys_of<'t>(
-    stage: &WrittenStage<'t>,
-    defaults: &[Entry<'t>],
+/// The entries of a parameter that is a table, in the order of the text, where
+/// the stage or else the defaults of the file set it.
+pub(super) fn keys_of<'a, 't>(
+    stage: &'a WrittenStage<'t>,
+    defaults: &'a [Entry<'t>],
     param: &str,
-) -> Vec<Entry<'t>> {
+) -> Vec<(Spanned<String>, &'a Node<'t>)> {
     let named = |entry: &&Entry<'t>| entry.key.get_ref() == param;
     let found = stage.params.iter().find(named);
-    match found.or_else(|| defaults.iter().find(named)) {
-        Some(entry) => match entry.value.get_ref() {
-            DeValue::Table(table) => entries(table.clone()),
-            _ => Vec::new(),
-        },
-        None => Vec::new(),
-    }
+    let entry = found.or_else(|| defaults.iter().find(named));
+    let Some(DeValue::Table(table)) = entry.map(|entry| entry.value.get_ref()) else {
+        return Vec::new();
+    };
+    let named = |key: &Spanned<Cow<'_, str>>| Spanned::new(key.span(), key.get_ref().to_string());
+    let entries = table.iter().map(|(key, value)| (named(key), value));
+    let mut entries: Vec<_> = entries.collect();
+    entries.sort_by_key(|(key, _)| key.span().start);
+    entries
 }
 
 /// What is delivered on one port is of one kind.

@@ -25,7 +25,7 @@ impl RunNames {
         };
         let keys = |table: &&'static str| {
             let keys = keys_of(stage, defaults, table).into_iter();
-            (*table, keys.map(|entry| entry.key.into_inner()).collect())
+            (*table, keys.map(|(key, _)| key.into_inner()).collect())
         };
         let mut tables: BTreeMap<&'static str, Vec<String>> =
             open.tables.iter().map(keys).collect();

@@ -108,7 +108,7 @@ impl<'a> Journal<'a> {
             key: done.key,
             executed: done.executed,
             duration_ms: done.duration_ms,
-            outputs: done.outputs.clone(),
+            outputs: (*done.outputs).clone(),
         };
         let results = Results {
             instances: outcome.results.iter().map(line).collect(),

@@ -95,7 +95,7 @@ fn by_selectors(
     let key = |id: &_| {
         let label = place.pipeline.label(*id);
         let entry = plan.entries.iter().find(|entry| entry.id == *id);
-        let key = entry.filter(|entry| entry.outputs.is_some())?.key?;
+        let key = entry.filter(|entry| entry.record.is_some())?.key?;
         Some((label, key))
     };
     let found: Vec<(String, Key)> = targets.iter().filter_map(key).collect();

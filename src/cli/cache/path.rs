@@ -52,7 +52,7 @@ pub(super) fn path(args: &args::Path, root: &Path) -> Result<Exit, Failure> {
     for id in targets {
         let label = place.pipeline.label(*id);
         let entry = plan.entries.iter().find(|entry| entry.id == *id);
-        let outputs = entry.and_then(|entry| entry.outputs.as_ref());
+        let outputs = entry.and_then(|entry| entry.outputs());
         let outputs = outputs
             .ok_or_else(|| Failure::Usage(format!("`{label}` has no result yet")))?
             .iter()

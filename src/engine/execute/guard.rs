@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result};
 use crate::{
     cache::{Footprint, StatIndex},
     digest::Digest,
-    engine::{execute::Run, externals::digest_of},
+    engine::{execute::Run, externals::paths},
     pipeline::InstanceId,
 };
 
@@ -27,7 +27,7 @@ impl Run<'_> {
     pub(super) fn guard(&self, id: InstanceId) -> Result<Vec<Guarded>, String> {
         let mut known = self.stat.borrow_mut();
         let mut guarded = Vec::new();
-        for (param, path) in self.externals.paths(id) {
+        for (param, path) in paths(self.pipeline, id) {
             let Some(digest) = self.externals.of(id).digests.get(param.as_str()) else {
                 continue;
             };
@@ -36,7 +36,7 @@ impl Run<'_> {
                 // The footprint first: what changes after it will show.
                 let seen = Footprint::of(&path)?;
                 Ok(Guarded {
-                    digest: digest_of(&path, stat)?,
+                    digest: stat.content_of(&path)?,
                     param: param.clone(),
                     path: path.clone(),
                     seen,
@@ -79,8 +79,8 @@ pub(super) fn violation(guarded: &[Guarded]) -> Option<String> {
             return None;
         }
         // A new name or mode changes no byte; anything written voids the result.
-        let written = !now.written_as(seen)
-            || digest_of(path, &mut StatIndex::in_memory()).ok() != Some(*digest);
+        let written =
+            !now.written_as(seen) || StatIndex::in_memory().content_of(path).ok() != Some(*digest);
         written.then(|| voided(now.youngest()))
     })
 }

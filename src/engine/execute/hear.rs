@@ -1,5 +1,7 @@
 //! What the engine does with a report: records, events, and the state of the
 //! schedule. A record is written only here.
+use std::sync::Arc;
+
 use anyhow::Result;
 
 use crate::{
@@ -77,7 +79,7 @@ impl Run<'_> {
             let key = self.manifests[&id].key();
             let done = Done {
                 key,
-                outputs,
+                outputs: Arc::new(outputs),
                 duration_ms: usage.duration_ms,
                 executed: true,
             };

@@ -1,5 +1,7 @@
 //! From an instance whose inputs are settled to its key, and from the key to a
 //! record or to the need to run.
+use std::sync::Arc;
+
 use crate::{
     cache::IndexEntry,
     digest::{Digest, Key},
@@ -7,6 +9,7 @@ use crate::{
         capacity::Capacity,
         execute::Run,
         key::{Manifest, mark},
+        plan::State,
     },
     pipeline::InstanceId,
 };
@@ -16,6 +19,11 @@ impl Run<'_> {
     pub(super) fn consider(&mut self, id: InstanceId) {
         let instance = self.pipeline.instance(id);
         let kind = self.pipeline.stage_of(id).kind;
+        if let Some(entry) = self.as_planned(id) {
+            self.cache.mark_used(&entry);
+            self.hit(id, entry.key, entry);
+            return;
+        }
         let manifest = self.manifest(id);
         let key = manifest.key();
         if let Some(entry) = self.usable(id, &key) {
@@ -45,6 +53,23 @@ impl Run<'_> {
         self.manifests.insert(id, manifest);
         self.schedule
             .miss(id, family, mark(kind, instance).unwrap_or(0), &lost);
+    }
+
+    /// The record of an instance that the plan found cached, if its inputs came
+    /// out as the plan took them and nothing was removed since it looked.
+    fn as_planned(&self, id: InstanceId) -> Option<IndexEntry> {
+        let planned = |id| self.plan.entry(id).filter(|_| self.believed);
+        let entry = planned(id).filter(|entry| entry.state == State::Cached)?;
+        let stands = |producer| {
+            let planned = planned(producer)?.record.as_ref()?;
+            let done = self.results.get(&producer)?;
+            Arc::ptr_eq(&planned.outputs, &done.outputs).then_some(())
+        };
+        let mut producers = self.graph.producers(id);
+        let as_planned = !self.schedule.must_remake(id)
+            && !self.results.contains_key(&id)
+            && producers.all(|producer| stands(producer).is_some());
+        entry.record.clone().filter(|_| as_planned)
     }
 
     /// What a worker most likely keeps in memory for the next task.

@@ -9,18 +9,26 @@ use crate::{
 };
 
 pub(super) fn opening(pipeline: &Pipeline, plan: &Plan, options: &Options<'_>) -> Event {
-    let (cached, to_run, maybe) = plan.counts();
-    Event::RunStarted {
-        format: EVENT_FORMAT,
-        run: options.run.to_owned(),
-        pipeline: pipeline.name.clone(),
-        program: format!("vgh {}", env!("CARGO_PKG_VERSION")),
-        instances: plan.entries.len(),
-        cached,
-        to_run,
-        maybe,
-        jobs: options.jobs,
-        stages: stages(pipeline, plan),
+    let stages = stages(pipeline, plan);
+    Event::opening(options.run, &pipeline.name, options.jobs, stages)
+}
+
+impl Event {
+    /// The first event of a run in which these stages take part.
+    pub fn opening(run: &str, pipeline: &str, jobs: u32, stages: Vec<StagePlan>) -> Event {
+        let sum = |count: fn(&StagePlan) -> usize| stages.iter().map(count).sum();
+        Event::RunStarted {
+            format: EVENT_FORMAT,
+            run: run.to_owned(),
+            pipeline: pipeline.to_owned(),
+            program: format!("vgh {}", env!("CARGO_PKG_VERSION")),
+            instances: sum(|stage| stage.instances),
+            cached: sum(|stage| stage.cached),
+            to_run: sum(|stage| stage.to_run),
+            maybe: sum(|stage| stage.maybe),
+            jobs,
+            stages,
+        }
     }
 }
 

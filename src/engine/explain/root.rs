@@ -111,7 +111,7 @@ impl Explainer<'_> {
             let before: Option<Digest> =
                 (study.inputs_before.get(&place)).and_then(|digest| digest.as_str()?.parse().ok());
             let entry = self.plan.entry(producer);
-            let now = entry.and_then(|entry| Some(entry.outputs.as_ref()?.get(output)?.digest));
+            let now = entry.and_then(|entry| Some(entry.outputs()?.get(output)?.digest));
             // What stands where nothing stood before is the consumer's own change.
             let new_and_settled = before.is_none() && now.is_some();
             if new_and_settled || now.is_some() && now == before {
