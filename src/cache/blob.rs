@@ -5,7 +5,7 @@
 use std::{
     fs::{self, File, Metadata},
     io::{self, Read},
-    path::{Path, PathBuf},
+    path::Path,
     sync::Arc,
 };
 
@@ -96,22 +96,6 @@ impl Cache {
                     })
             }
         }
-    }
-
-    /// Where the bytes of a content lie: its blob, and for a tree those of its files.
-    pub fn blob_paths(&self, content: &Content) -> Vec<PathBuf> {
-        let tree = match content.form {
-            Form::File => None,
-            // One that cannot be read is missed by its own path.
-            Form::Tree => self.tree_shared(&content.digest).ok(),
-        };
-        let files = tree.iter().flat_map(|tree| tree.files.values());
-        let digests = files.map(|entry| &entry.digest);
-        [&content.digest]
-            .into_iter()
-            .chain(digests)
-            .map(|digest| self.blob_path(digest))
-            .collect()
     }
 
     /// Removes a blob; whether it was there. For whoever decides what may go.

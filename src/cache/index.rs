@@ -5,19 +5,19 @@
 //! written; whatever the index does not know is read from the records. So it
 //! may be lost, torn, stale or garbage at any time.
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{BTreeMap, HashMap},
     fs,
     os::unix::fs::MetadataExt,
     sync::{Arc, OnceLock},
 };
 
 use anyhow::Result;
-use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 
 use crate::{
     cache::{
         blob::Content,
-        index_file::{HEADER, Stored, append_text, lock},
+        index_file::{Stored, append_text},
+        index_whole::{Whole, most_lines, read_entry},
         read::Stamp,
         record::Record,
         store::Cache,
@@ -78,13 +78,6 @@ pub struct RecordIndex {
     /// Committed since loading.
     noted: HashMap<Key, IndexEntry>,
     whole: OnceLock<Whole>,
-}
-
-/// Every record at one moment.
-#[derive(Debug, Default)]
-struct Whole {
-    entries: HashMap<Key, IndexEntry>,
-    shapes: HashSet<Digest>,
 }
 
 impl RecordIndex {
@@ -185,71 +178,8 @@ impl RecordIndex {
     }
 }
 
-/// Lines that a file about so many records may have before it is written anew.
-fn most_lines(records: usize) -> usize {
-    2 * records + 64
-}
-
-impl Whole {
-    fn read(cache: &Cache, stored: &Stored) -> Result<Whole> {
-        let (mut known, sound) = stored.entries();
-        let mut whole = Whole::default();
-        let mut unknown = Vec::new();
-        for key in cache.record_keys()? {
-            match known.remove(&key) {
-                Some(entry) => whole.add(entry),
-                None => unknown.push(key),
-            }
-        }
-        let read = |key: &Key| read_entry(cache, key);
-        // Asking for the threads alone costs more than most lookups.
-        let found: Vec<IndexEntry> = match unknown.as_slice() {
-            [] => Vec::new(),
-            unknown => unknown.par_iter().filter_map(read).collect(),
-        };
-        let fresh: String = found.iter().map(IndexEntry::line).collect();
-        for entry in found {
-            whole.add(entry);
-        }
-        if !sound || stored.lines > most_lines(whole.entries.len()) {
-            whole.rewrite(cache);
-        } else if !fresh.is_empty() {
-            append_text(cache, &fresh);
-        }
-        Ok(whole)
-    }
-
-    fn add(&mut self, entry: IndexEntry) {
-        self.shapes.insert(entry.shape);
-        self.entries.insert(entry.key, entry);
-    }
-
-    /// Best effort: without it the next load reads more files.
-    fn rewrite(&self, cache: &Cache) {
-        let _lock = lock(cache);
-        let mut lines: Vec<String> = self.entries.values().map(IndexEntry::line).collect();
-        lines.sort_unstable();
-        let text = format!("{HEADER}{}", lines.concat());
-        if let Ok(folder) = cache.attempt_dir() {
-            let beside = folder.path().join("index");
-            let written = fs::write(&beside, text);
-            let _ = written.and_then(|()| fs::rename(&beside, cache.root().join("index")));
-        }
-    }
-}
-
-fn read_entry(cache: &Cache, key: &Key) -> Option<IndexEntry> {
-    // The stamp is taken first: a file replaced between is then read again later.
-    let (file, _) = stamp(cache, key)?;
-    let record = cache.record(key).ok().flatten()?;
-    Some(IndexEntry {
-        file,
-        ..IndexEntry::of(cache, &record)?
-    })
-}
-
 /// What an entry remembers of its file, and the time of access in seconds.
-fn stamp(cache: &Cache, key: &Key) -> Option<((u64, i64), i64)> {
+pub(super) fn stamp(cache: &Cache, key: &Key) -> Option<((u64, i64), i64)> {
     let found = fs::symlink_metadata(cache.record_path(key)).ok()?;
     let stamp = Stamp::of(&found);
     Some(((stamp.size, stamp.modified_ns), found.atime()))

@@ -17,6 +17,7 @@ mod gc;
 mod holding;
 mod index;
 mod index_file;
+mod index_whole;
 mod lease;
 mod live;
 mod pin;

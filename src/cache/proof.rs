@@ -14,7 +14,14 @@ use std::{
 use anyhow::Result;
 
 use crate::{
-    cache::{publish::ensure_dir, read::Stamp, stat::StatIndex, store::Cache, used::USED_EVERY},
+    cache::{
+        blob::{Content, Form},
+        publish::ensure_dir,
+        read::Stamp,
+        stat::StatIndex,
+        store::Cache,
+        used::USED_EVERY,
+    },
     digest::{Digest, Hashing},
     disk::fault,
 };
@@ -39,6 +46,19 @@ impl Grounds {
         match fs::symlink_metadata(path) {
             Ok(found) => self.add('=', path.strip_prefix(root).unwrap_or(path), &stamp(&found)),
             Err(_) => self.doubtful = true,
+        }
+    }
+
+    /// The bytes of a content: its blob, and for a tree those of its files.
+    pub fn content(&mut self, cache: &Cache, content: &Content) {
+        self.file(cache.root(), &cache.blob_path(&content.digest));
+        if content.form == Form::Tree {
+            match cache.tree_shared(&content.digest) {
+                Ok(tree) => tree.files.values().for_each(|entry| {
+                    self.file(cache.root(), &cache.blob_path(&entry.digest));
+                }),
+                Err(_) => self.doubtful = true,
+            }
         }
     }
 

@@ -183,9 +183,7 @@ impl Finished<'_> {
             grounds.file(root, &cache.record_path(&done.key));
             if self.graph.is_target(*id) {
                 for content in done.outputs.values() {
-                    for path in cache.blob_paths(content) {
-                        grounds.file(root, &path);
-                    }
+                    grounds.content(cache, content);
                 }
             }
         }

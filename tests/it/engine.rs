@@ -131,7 +131,7 @@ fn a_missing_external_is_named() {
     let error = vgh::engine::Externals::digest(&pipeline, &mut stat).unwrap_err();
     let text = format!("{error:#}").replace(&space.path().display().to_string(), "FOLDER");
     assert!(
-        text.starts_with("`path` of stage `a`: read FOLDER/gone.txt: "),
+        text.starts_with("`path` of stage `a`: cannot read FOLDER/gone.txt: "),
         "{text}"
     );
 }
