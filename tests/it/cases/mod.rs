@@ -4,3 +4,4 @@ mod meaning;
 mod reasons;
 mod store;
 mod store_disk;
+mod two_runs;
