@@ -165,6 +165,15 @@ impl Asked<'_> {
         asked.map(|id| explainer.explain(id).unwrap()).collect()
     }
 
+    /// How many files outside the cache such a run would read now, rather than
+    /// only look at.
+    pub(crate) fn reads(&self) -> usize {
+        let pipeline = read(self.kinds, self.folder, self.stages);
+        let mut stat = StatIndex::load(&Cache::open(self.cache).unwrap());
+        Externals::digest(&pipeline, &mut stat).unwrap();
+        stat.hashed()
+    }
+
     pub(crate) fn run(&self) -> Ran {
         let pipeline = read(self.kinds, self.folder, self.stages);
         let cache = Cache::open(self.cache).unwrap();
