@@ -4,6 +4,7 @@
 //! file beside them remembers which copy is of what, so that a run that
 //! changes nothing reads no content.
 use std::{
+    cell::Cell,
     collections::{BTreeMap, BTreeSet, btree_map::Entry},
     fs,
     os::unix::fs::MetadataExt,
@@ -18,18 +19,16 @@ use crate::{
     cache::{Cache, Content, Form},
     digest::Digest,
     disk::write_beside,
-    engine::Outcome,
+    engine::Done,
     pipeline::{InstanceId, Pipeline},
 };
 
 const LEDGER: &str = ".published.json";
 
-/// What a publishing did.
+/// What lies in the folder.
 #[derive(Debug, Default)]
 pub(super) struct Published {
     pub(super) folder: PathBuf,
-    pub(super) written: usize,
-    pub(super) removed: usize,
     /// All copies that stand now, and the list of them.
     pub(super) files: Vec<PathBuf>,
 }
@@ -45,16 +44,52 @@ struct Copy {
 /// Path below the pipeline's folder to the copy that lies there.
 type Ledger = BTreeMap<String, Copy>;
 
-/// Brings the folder in line with the outcome.
-///
-/// # Errors
-/// When a file cannot be written.
-pub(super) fn publish(
+/// The folder of one run's results.
+pub(super) struct Shelf<'a> {
+    pipeline: &'a Pipeline,
+    cache: &'a Cache,
+    folder: PathBuf,
+    published: Cell<Result<Published>>,
+}
+
+impl Shelf<'_> {
+    pub(super) fn new<'a>(pipeline: &'a Pipeline, cache: &'a Cache, folder: PathBuf) -> Shelf<'a> {
+        Shelf {
+            pipeline,
+            cache,
+            folder,
+            published: Cell::new(Ok(Published::default())),
+        }
+    }
+
+    /// Brings the folder in line with the results; names those of which bytes
+    /// are gone or damaged, and so not there. What goes wrong is kept for
+    /// [`Shelf::close`]: the run itself is not at fault and ends as it would.
+    pub(super) fn put(&self, results: &BTreeMap<InstanceId, Done>) -> Vec<InstanceId> {
+        let published = publish(self.pipeline, results, self.cache, &self.folder);
+        let (published, broken) = match published {
+            Ok((published, broken)) => (Ok(published), broken),
+            Err(error) => (Err(error), Vec::new()),
+        };
+        self.published.set(published);
+        broken
+    }
+
+    /// What lies there in the end.
+    ///
+    /// # Errors
+    /// When a file could not be written.
+    pub(super) fn close(self) -> Result<Published> {
+        self.published.into_inner()
+    }
+}
+
+fn publish(
     pipeline: &Pipeline,
-    outcome: &Outcome,
+    results: &BTreeMap<InstanceId, Done>,
     cache: &Cache,
     folder: &Path,
-) -> Result<Published> {
+) -> Result<(Published, Vec<InstanceId>)> {
     let ledger_path = folder.join(LEDGER);
     let old: Ledger = fs::read(&ledger_path)
         .ok()
@@ -66,15 +101,16 @@ pub(super) fn publish(
         old,
         new: Ledger::new(),
         changed: false,
-        published: Published {
-            folder: folder.to_owned(),
-            ..Published::default()
-        },
     };
-    for (&id, done) in &outcome.results {
+    let mut broken = Vec::new();
+    for (&id, done) in results {
         if pipeline.stage_of(id).execution.publish {
+            let mut whole = true;
             for (output, content) in &*done.outputs {
-                publishing.output(pipeline, id, output, content)?;
+                whole &= publishing.output(pipeline, id, output, content)?;
+            }
+            if !whole {
+                broken.push(id);
             }
         }
     }
@@ -83,8 +119,11 @@ pub(super) fn publish(
         write_beside(&ledger_path, &serde_json::to_vec(&publishing.new)?)?;
     }
     let copies = publishing.new.keys().map(|name| folder.join(name));
-    publishing.published.files = copies.chain([ledger_path]).collect();
-    Ok(publishing.published)
+    let published = Published {
+        folder: folder.to_owned(),
+        files: copies.chain([ledger_path]).collect(),
+    };
+    Ok((published, broken))
 }
 
 struct Publishing<'a> {
@@ -94,17 +133,17 @@ struct Publishing<'a> {
     old: Ledger,
     new: Ledger,
     changed: bool,
-    published: Published,
 }
 
 impl Publishing<'_> {
+    /// Puts one output in place; false if its bytes cannot be had.
     fn output(
         &mut self,
         pipeline: &Pipeline,
         id: InstanceId,
         output: &str,
         content: &Content,
-    ) -> Result<()> {
+    ) -> Result<bool> {
         let place = place(pipeline, id);
         let port = pipeline.stage_of(id).output(output);
         let artifact = port.map(|port| port.artifact);
@@ -129,43 +168,44 @@ impl Publishing<'_> {
                 None,
             ),
             (Form::Tree, _) => {
-                // Bytes that are gone are not wanted enough to make them again.
                 let Ok(tree) = self.cache.tree(&content.digest) else {
-                    return Ok(());
+                    return Ok(false);
                 };
+                let mut whole = true;
                 for (name, entry) in &tree.files {
-                    self.file(
+                    whole &= self.file(
                         &format!("{place}/{output}/{name}"),
                         entry.digest,
                         entry.size,
                         None,
                     )?;
                 }
-                Ok(())
+                Ok(whole)
             }
         }
     }
 
-    /// Puts one file in place unless it lies there already.
+    /// Puts one file in place unless it lies there already; false if its bytes
+    /// cannot be had.
     fn file(
         &mut self,
         name: &str,
         digest: Digest,
         size: u64,
         table: Option<&Coords>,
-    ) -> Result<()> {
+    ) -> Result<bool> {
         let path = self.folder.join(name);
         if let Entry::Occupied(known) = self.old.entry(name.to_owned()) {
             if known.get().digest == digest && stands(known.get(), &path) {
                 let (name, copy) = known.remove_entry();
                 self.new.insert(name, copy);
-                return Ok(());
+                return Ok(true);
             }
             known.remove();
         }
         self.changed = true;
         let Ok(blob) = self.cache.verified(&digest, size) else {
-            return Ok(());
+            return Ok(false);
         };
         let bytes = fs::read(&blob).with_context(|| format!("read {}", blob.display()))?;
         // A column that repeats an axis would clash with the folder's name.
@@ -182,8 +222,7 @@ impl Publishing<'_> {
             modified_ns: modified_ns(&metadata),
         };
         self.new.insert(name.to_owned(), copy);
-        self.published.written += 1;
-        Ok(())
+        Ok(true)
     }
 
     /// Removes copies of stages and coordinates that the pipeline no longer
@@ -206,7 +245,6 @@ impl Publishing<'_> {
             self.changed = true;
             if stands(&copy, &path) && is_below(&name) {
                 fs::remove_file(&path).with_context(|| format!("remove {}", path.display()))?;
-                self.published.removed += 1;
                 remove_empty_parents(&path, self.folder);
             }
         }

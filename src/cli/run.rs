@@ -19,7 +19,8 @@ use crate::{
         exit::{Exit, Failure},
         machine,
         plan::brief,
-        results, signals,
+        results::Shelf,
+        signals,
         unchanged::{Call, Finished},
         workplace::{Workplace, Written},
     },
@@ -110,12 +111,15 @@ fn work(
         adopts: true,
     });
     let stop = signals::stop_flag()?;
+    let folder = results_folder(args).join(&place.pipeline.name);
+    let shelf = Shelf::new(&place.pipeline, cache, folder);
     let options = Options {
         jobs,
         capacity: &capacity,
         keep_going: args.keep_going,
         stop: &stop,
         run: run_id,
+        deliver: &|results| shelf.put(results),
     };
     let papers = || Papers {
         pipeline: place.pipeline.text.clone(),
@@ -138,9 +142,8 @@ fn work(
         },
     )?;
     journal.keep_results(&place.pipeline, &outcome);
-    let folder = results_folder(args).join(&place.pipeline.name);
-    let published = results::publish(&place.pipeline, &outcome, cache, &folder)?;
-    let report = answer::write_report(&place.pipeline, &outcome, cache, &folder)?;
+    let published = shelf.close()?;
+    let report = answer::write_report(&place.pipeline, &outcome, cache, &published.folder)?;
     let answer = Answer::of(&place.pipeline, &outcome, report.as_ref(), &published);
     let mut copies = published.files;
     copies.extend(report.map(|report| report.path));

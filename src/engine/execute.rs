@@ -3,6 +3,7 @@
 //! The only writer of records (`hear`). A stage's bytes are made safe by the
 //! executor before it reports them; the record comes last.
 mod again;
+mod deliver;
 mod differ;
 mod elsewhere;
 mod guard;
@@ -49,6 +50,7 @@ use crate::{
     pipeline::{InstanceId, Pipeline, Snapshots},
 };
 
+pub use deliver::Deliver;
 use opening::opening;
 
 /// How often a blocked engine looks whether it was asked to stop.
@@ -65,6 +67,7 @@ pub struct Options<'a> {
     pub stop: &'a AtomicBool,
     /// The run's name, for events.
     pub run: &'a str,
+    pub deliver: &'a Deliver<'a>,
 }
 
 /// What a run left behind.
@@ -134,9 +137,13 @@ pub fn execute(
         totals: RunTotals::default(),
         begun: Instant::now(),
     };
-    run.drive(executor, options, &pin)?;
-    run.let_go(&pin, true)?;
-    Ok(run.close(pin))
+    loop {
+        run.drive(executor, options, &pin)?;
+        run.let_go(&pin, true)?;
+        if run.deliver(options) {
+            return Ok(run.close(pin));
+        }
+    }
 }
 
 fn nodes(
@@ -377,8 +384,6 @@ impl Run<'_> {
                 because,
             });
         }
-        // What failed to be made again is no result, though it has a record.
-        self.results.retain(|id, _| !self.failed.contains(id));
         let executed = |done: &&Done| done.executed;
         self.totals.executed = self.results.values().filter(executed).count();
         self.totals.cached = self.results.len() - self.totals.executed;

@@ -18,7 +18,7 @@ mod task;
 
 pub use capacity::Capacity;
 pub use event::{EVENT_FORMAT, Event, EventLine, RunTotals, StagePlan};
-pub use execute::{Done, Options, Outcome, execute};
+pub use execute::{Deliver, Done, Options, Outcome, execute};
 pub use externals::{Externals, Outside};
 pub use graph::Graph;
 pub use key::{FORMAT_VERSION, Manifest, Settled};

@@ -4,15 +4,20 @@ use std::{
     collections::BTreeMap,
     fs,
     process::{Child, Output, Stdio},
-    sync::atomic::{AtomicBool, Ordering},
+    sync::{
+        atomic::{AtomicBool, Ordering},
+        mpsc::{self, Receiver},
+    },
     thread,
     time::Duration,
 };
 
 use serde_json::Value;
 
-use crate::project::Project;
+use crate::{project::Project, signals::kill_one};
 
+/// Nothing waits that long unless it is broken.
+const PATIENCE: Duration = Duration::from_mins(3);
 const SMALL: &str = include_str!("small.toml");
 
 fn project() -> Project {
@@ -42,6 +47,26 @@ fn events(output: &Output, name: &str, field: &str) -> Vec<String> {
         .collect()
 }
 
+/// What all of them said. One that never ends fails the test and holds nothing up.
+fn outputs(runs: Vec<Child>) -> Vec<Output> {
+    let ids: Vec<u32> = runs.iter().map(Child::id).collect();
+    let waits = runs.into_iter().map(|run| {
+        let (tell, told) = mpsc::channel();
+        thread::spawn(move || tell.send(run.wait_with_output().unwrap()));
+        told
+    });
+    let waits: Vec<Receiver<Output>> = waits.collect();
+    let ended = waits.iter().map(|told| told.recv_timeout(PATIENCE).ok());
+    let ended: Vec<Option<Output>> = ended.collect();
+    for (id, end) in ids.iter().zip(&ended) {
+        if end.is_none() {
+            kill_one(*id, libc::SIGKILL);
+        }
+    }
+    let all: Option<Vec<Output>> = ended.into_iter().collect();
+    all.expect("every run ends")
+}
+
 /// Runs all at once; how often each instance was executed, over all of them.
 fn together(project: &Project, axes: &[String]) -> BTreeMap<String, usize> {
     let runs: Vec<Child> = axes
@@ -50,8 +75,7 @@ fn together(project: &Project, axes: &[String]) -> BTreeMap<String, usize> {
         .map(|(n, axis)| start(project, n, axis))
         .collect();
     let mut executed = BTreeMap::new();
-    for (n, run) in runs.into_iter().enumerate() {
-        let output = run.wait_with_output().unwrap();
+    for (n, output) in outputs(runs).into_iter().enumerate() {
         let said = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(0), "run {n}: {said}");
         for instance in events(&output, "finished", "instance") {
@@ -86,6 +110,28 @@ fn two_runs_of_one_pipeline_execute_each_stage_once() {
         assert!(executed.values().all(|times| *times == 1), "{executed:?}");
         sound(&project);
     }
+}
+
+#[test]
+fn sixteen_runs_of_one_pipeline_execute_each_stage_once() {
+    let project = project();
+    let same = vec!["i=[1, 2, 3, 4]".to_owned(); 16];
+    let executed = together(&project, &same);
+    assert_eq!(executed.len(), 8);
+    assert!(executed.values().all(|times| *times == 1), "{executed:?}");
+    sound(&project);
+}
+
+#[test]
+fn sixteen_overlapping_runs_execute_each_stage_once() {
+    let project = project();
+    let axes: Vec<String> = (1..=16)
+        .map(|first| format!("i=[{first}, {}, {}]", first + 1, first + 2))
+        .collect();
+    let executed = together(&project, &axes);
+    assert_eq!(executed.len(), 2 * 18);
+    assert!(executed.values().all(|times| *times == 1), "{executed:?}");
+    sound(&project);
 }
 
 /// As if everything in the cache had been made two hours ago: only what runs

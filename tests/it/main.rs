@@ -5,6 +5,7 @@ mod command;
 mod commands;
 mod concurrent;
 mod diagnostics;
+mod edit_table;
 mod engine;
 mod examples;
 mod full_disk;

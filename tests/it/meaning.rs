@@ -121,7 +121,7 @@ fn shared_axes_match_and_others_are_gathered_in_order() {
     };
     let instance = pipeline.instance(grpo);
     assert_eq!(
-        instance.params,
+        *instance.params,
         json!({ "updates": 20, "learning_rate": 3e-4, "beta": 0.0, "advantage": "mean",
                 "seed": 1, "note": "" })
     );

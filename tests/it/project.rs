@@ -23,6 +23,15 @@ impl Project {
         }
     }
 
+    /// An empty folder in memory where the system offers that: for tests of
+    /// many runs, which would wait for the disk most of the time.
+    pub(crate) fn in_memory() -> Project {
+        let folder = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir());
+        Project {
+            folder: folder.unwrap(),
+        }
+    }
+
     /// A folder with the small pipeline as `mini.toml`.
     pub(crate) fn mini() -> Project {
         let project = Project::empty();

@@ -10,7 +10,7 @@ use vgh::{
     cache::{Cache, RecordIndex, StatIndex},
     diagnostic::{Faults, Source},
     engine::{
-        Capacity, Event, Externals, Graph, Options, Plan, RunTotals, State, execute,
+        Capacity, Done, Event, Externals, Graph, Options, Plan, RunTotals, State, execute,
         executor::Inline,
         explain::{Explainer, Explanation},
         plan_forcing,
@@ -165,6 +165,15 @@ impl Asked<'_> {
         asked.map(|id| explainer.explain(id).unwrap()).collect()
     }
 
+    /// How many files outside the cache such a run would read now, rather than
+    /// only look at.
+    pub(crate) fn reads(&self) -> usize {
+        let pipeline = read(self.kinds, self.folder, self.stages);
+        let mut stat = StatIndex::load(&Cache::open(self.cache).unwrap());
+        Externals::digest(&pipeline, &mut stat).unwrap();
+        stat.hashed()
+    }
+
     pub(crate) fn run(&self) -> Ran {
         let pipeline = read(self.kinds, self.folder, self.stages);
         let cache = Cache::open(self.cache).unwrap();
@@ -209,6 +218,7 @@ impl Asked<'_> {
                 keep_going: self.keep_going,
                 stop: &stop,
                 run: "test",
+                deliver: &|results| broken(&cache, results),
             };
             let mut executor = Inline::new(self.kinds, &cache);
             execute(
@@ -234,6 +244,18 @@ impl Asked<'_> {
         agree(&plan, &pipeline, &ran);
         ran
     }
+}
+
+/// The results of which bytes cannot be read.
+fn broken(cache: &Cache, results: &BTreeMap<InstanceId, Done>) -> Vec<InstanceId> {
+    let mut found = Vec::new();
+    for (id, done) in results {
+        let mut contents = done.outputs.values();
+        if contents.any(|content| cache.verified(&content.digest, content.size).is_err()) {
+            found.push(*id);
+        }
+    }
+    found
 }
 
 /// What was executed lies between `run` and `run` plus `maybe`, in every test.

@@ -6,10 +6,10 @@ use std::{
     path::{Path, PathBuf},
     sync::atomic::{AtomicBool, AtomicU64, Ordering},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use vgh::{
@@ -25,12 +25,12 @@ use vgh::{
     },
 };
 
-use crate::toy::{Collect, Double, Lines, Number};
+use crate::toy::{Double, Join, Lines, Number};
 
 const KINDS: &[Kind] = &[
     Kind::of::<Number>(),
     Kind::of::<Double>(),
-    Kind::of::<Collect>(),
+    Kind::of::<Join>(),
     Kind::of::<Lines>(),
     Kind::of::<Hold>(),
     Kind::of::<Noise>(),
@@ -48,6 +48,9 @@ fn out(text: &str) -> Result<Outputs> {
     Ok(Outputs::new().with("n", Produced::Bytes(text.as_bytes().to_vec())))
 }
 
+/// Nothing waits that long unless it is broken.
+const PATIENCE: Duration = Duration::from_mins(1);
+
 /// A constant that takes until a file appears.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -64,7 +67,9 @@ impl Stage for Hold {
 
     fn run(&self, _inputs: &Inputs, context: &Context<'_>) -> Result<Outputs> {
         fs::write(self.until.with_extension("begun"), "")?;
+        let begun = Instant::now();
         while !self.until.exists() {
+            ensure!(begun.elapsed() < PATIENCE, "nobody said to go on");
             context.go_on()?;
             thread::sleep(Duration::from_millis(2));
         }
@@ -215,6 +220,7 @@ impl Place {
             keep_going,
             stop: &stop,
             run: "test",
+            deliver: &|_| Vec::new(),
         };
         let outcome = execute(
             (&pipeline, &graph, &externals),

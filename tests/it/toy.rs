@@ -16,8 +16,8 @@ use vgh::{
 
 mod numbers;
 
-pub(crate) use numbers::DICE;
-use numbers::{Climb, Dice, Floor, Join, NumberBefore, Split, Total};
+use numbers::{Climb, Dice, Floor, NumberBefore, Split, Total};
+pub(crate) use numbers::{DICE, Join};
 
 pub(crate) const KINDS: &[Kind] = &all();
 

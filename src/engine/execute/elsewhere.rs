@@ -14,7 +14,7 @@ use anyhow::Result;
 
 use crate::{
     cache::{Lease, Leased, holder},
-    digest::{Digest, Key},
+    digest::Digest,
     engine::{event::Event, execute::Run, schedule::Start},
     pipeline::InstanceId,
 };
@@ -32,8 +32,6 @@ pub(super) struct Elsewhere {
     waiting: BTreeMap<Digest, Vec<InstanceId>>,
     /// Instances that were left to another run at least once.
     waited: BTreeSet<InstanceId>,
-    /// Instances that run although their record answers.
-    regardless: BTreeSet<InstanceId>,
     /// Whom people were told about.
     told: BTreeSet<String>,
     look_at: Instant,
@@ -46,7 +44,6 @@ impl Elsewhere {
             held: BTreeMap::new(),
             waiting: BTreeMap::new(),
             waited: BTreeSet::new(),
-            regardless: BTreeSet::new(),
             told: BTreeSet::new(),
             look_at: Instant::now(),
         }
@@ -120,23 +117,11 @@ impl Run<'_> {
         }
     }
 
-    /// Takes note whether an instance that must run has a usable record now:
-    /// then no record of another run will spare it.
-    pub(super) fn note_miss(&mut self, id: InstanceId, key: &Key) {
-        if self.usable(id, key).is_some() {
-            self.elsewhere.regardless.insert(id);
-        } else {
-            self.elsewhere.regardless.remove(&id);
-        }
-    }
-
     /// Whether an instance that had to run could be taken from the cache by now.
     fn has_result(&self, id: InstanceId) -> bool {
-        !self.elsewhere.regardless.contains(&id)
-            && self
-                .manifests
-                .get(&id)
-                .is_some_and(|manifest| self.usable(id, &manifest.key()).is_some())
+        self.manifests
+            .get(&id)
+            .is_some_and(|manifest| self.usable(id, &manifest.key()).is_some())
     }
 
     /// Whether the run goes on only because another run makes what it wants.

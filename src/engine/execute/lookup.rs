@@ -48,7 +48,6 @@ impl Run<'_> {
             return;
         }
         self.schedule.keeps(id, self.largest_input(id));
-        self.note_miss(id, &key);
         let family = manifest.family(kind);
         self.manifests.insert(id, manifest);
         self.schedule

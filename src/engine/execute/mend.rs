@@ -1,7 +1,7 @@
 //! Results that cannot be taken as they came: an input's bytes were broken or
 //! gone, an output's are gone, a file outside changed, or a result that was
 //! made again is not what it was. What can be made again is, in this run.
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     engine::{
@@ -20,8 +20,17 @@ const MOST: u32 = 3;
 pub(super) struct Mending {
     tries: BTreeMap<InstanceId, u32>,
     void: BTreeMap<u64, Void>,
+    /// Made again since nobody could read what was there.
+    remade: BTreeSet<InstanceId>,
     /// Whether a result was replaced by other bytes: keys found before may be outdated.
     replaced: bool,
+}
+
+impl Mending {
+    /// Takes note that an instance is made again; false if it was before.
+    pub(super) fn first_remake(&mut self, id: InstanceId) -> bool {
+        self.remade.insert(id)
+    }
 }
 
 /// Why what a pass reports is not taken.

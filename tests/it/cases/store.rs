@@ -1,10 +1,9 @@
-//! Cases about the store: outputs and blobs that vanish or are spoiled, several
-//! runs at once, inputs that change under a stage, results that differ.
+//! Cases about the store: outputs and blobs that vanish or are spoiled, inputs
+//! that change under a stage, results that differ.
 use std::{
     fs::{self, File},
     os::unix::fs::PermissionsExt,
     path::Path,
-    thread,
     time::Duration,
 };
 
@@ -86,51 +85,6 @@ fn case_16_a_truncated_record_is_a_miss_and_is_said() {
     assert_eq!(ran.executed, ["a", "b", "c"]);
     assert_eq!(ran.warnings.len(), 3, "{:?}", ran.warnings);
     assert_eq!(place.run(CHAIN).executed, nothing());
-}
-
-#[test]
-fn case_21_a_second_run_waits_says_for_whom_and_takes_the_hit() {
-    let place = Place::new();
-    let until = place.path().join("go");
-    let text = format!(
-        "[stages.a]\nkind = \"hold\"\nvalue = 4\nuntil = {until:?}\n\
-         [stages.b]\nkind = \"double\"\ninputs = {{ n = \"a\" }}\n\
-         [stages.other]\nkind = \"number\"\nvalue = 8\n"
-    );
-    let (first, second) = thread::scope(|scope| {
-        let first = scope.spawn(|| place.run(&text));
-        while !until.with_extension("begun").exists() {
-            thread::sleep(Duration::from_millis(2));
-        }
-        let second = scope.spawn(|| {
-            place.watched(&text, &mut |event| {
-                // Only now may the first one finish.
-                if matches!(event, Event::Warning { message } if message.contains("waits for run"))
-                {
-                    fs::write(&until, "").unwrap();
-                }
-            })
-        });
-        (first.join().unwrap(), second.join().unwrap())
-    });
-    let mut all = [first.executed.clone(), second.executed.clone()].concat();
-    all.sort();
-    assert_eq!(all, ["a", "b", "other"]);
-    assert!(first.executed.contains(&"a".to_owned()));
-    // Waiting held up nothing else.
-    assert!(second.executed.contains(&"other".to_owned()));
-    assert_eq!(first.texts, second.texts);
-    let expected = format!(
-        "`a` is being made already: waits for run test, process {} on ",
-        std::process::id()
-    );
-    assert!(
-        second.warnings.len() == 1 && second.warnings[0].starts_with(&expected),
-        "{:?}",
-        second.warnings
-    );
-    let left = fs::read_dir(place.cache().root().join("leases")).unwrap();
-    assert_eq!(left.count(), 0);
 }
 
 #[test]

@@ -2,6 +2,8 @@
 //! 19 to 21 of the fault matrix.
 use std::fs;
 
+use vgh::digest::Digest;
+
 use crate::command::{Bench, names};
 
 fn shell(line: &str, outputs: &str) -> Bench {
@@ -171,4 +173,43 @@ fn what_no_output_declares_is_told_and_goes() {
         ]
     );
     assert_eq!(names(&bench.path("results/p/s")), ["a", "b"]);
+}
+
+/// Edge case 16: the copy for people is gone, and so nobody but the run that
+/// restores it finds out that the bytes in the cache are spoiled.
+#[test]
+fn a_spoiled_result_whose_copy_is_gone_is_made_again_in_the_same_run() {
+    let bench = Bench::new(
+        "[stages.a]\nkind = \"command\"\nshell = \"echo 1 > a\"\noutputs = { a = \"a\" }\n\
+         [stages.b]\nkind = \"command\"\nshell = \"cat {inputs.a} {inputs.a} > b\"\n\
+         inputs = { a = \"a\" }\noutputs = { b = \"b\" }\n",
+    );
+    bench.succeed();
+    let spoil = |text: &str| {
+        let path = bench.cache().blob_path(&Digest::of(text.as_bytes()));
+        let size = fs::metadata(&path).unwrap().len();
+        fs::remove_file(&path).unwrap();
+        fs::write(&path, "7".repeat(size as usize)).unwrap();
+    };
+    for (spoiled, remade) in [
+        (&["1\n1\n"][..], &["b"][..]),
+        (&["1\n1\n", "1\n"], &["a", "b"]),
+    ] {
+        for text in spoiled {
+            spoil(text);
+        }
+        // The copy still stands: nothing has to be read.
+        assert_eq!(bench.succeed().executed, Vec::<String>::new());
+        fs::remove_file(bench.path("results/p/b/b")).unwrap();
+        let did = bench.succeed();
+        assert_eq!(did.executed, remade);
+        let found = did
+            .warnings
+            .iter()
+            .filter(|said| said.contains(" is corrupt: "));
+        assert_eq!(found.count(), spoiled.len(), "{did:?}");
+        assert_eq!(bench.result("b/b"), "1\n1\n");
+        assert_eq!(bench.succeed().executed, Vec::<String>::new());
+    }
+    assert!(bench.cache().verify(true).unwrap().is_sound());
 }

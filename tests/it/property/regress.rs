@@ -1,1 +1,0 @@
-//! Sequences that once failed, by name.
