@@ -19,8 +19,15 @@ const FILE: &str = "pipelines/first.toml";
 const IGNORED: [&str; 2] = ["/cache", "/results"];
 
 pub(super) fn init(args: &args::Init) -> Result<Exit, Failure> {
-    let path = args.folder.join(FILE);
-    let folder = path.parent().unwrap_or(&args.folder);
+    let here = args.folder == Path::new(".");
+    // Joined to nothing, so that what is printed has no `./`.
+    let base = if here {
+        Path::new("")
+    } else {
+        args.folder.as_path()
+    };
+    let path = base.join(FILE);
+    let folder = path.parent().unwrap_or(base);
     fs::create_dir_all(folder).with_context(|| format!("make {}", folder.display()))?;
     let mut file = match File::create_new(&path) {
         Ok(file) => file,
@@ -38,12 +45,11 @@ pub(super) fn init(args: &args::Init) -> Result<Exit, Failure> {
     file.write_all(STARTER.as_bytes())
         .with_context(|| format!("write {}", path.display()))?;
     println!("Wrote {}", path.display());
-    let ignore = args.folder.join(".gitignore");
+    let ignore = base.join(".gitignore");
     let added = ignored(&ignore)?;
     if !added.is_empty() {
         println!("Added {} to {}", added.join(" and "), ignore.display());
     }
-    let here = args.folder == Path::new(".");
     let go = if here {
         String::new()
     } else {

@@ -33,7 +33,7 @@ impl Stage for FitAffine {
     const KIND: &'static str = "fit-affine";
     const VERSION: u32 = 1;
     const ABOUT: &'static str =
-        "Fits gain over a score by least squares and by kappa alone (eq. 30).";
+        "gain fitted over a score, by least squares and by kappa alone (eq. 30)";
     const PORTS: Ports = Ports {
         inputs: &[InputPort::one(
             "impact",

@@ -41,7 +41,7 @@ impl Table {
 impl Stage for Table {
     const KIND: &'static str = "table";
     const VERSION: u32 = 1;
-    const ABOUT: &'static str = "Imports a CSV or parquet file of rewards measured elsewhere.";
+    const ABOUT: &'static str = "a CSV or parquet file of rewards measured elsewhere";
     const PORTS: Ports = Ports {
         inputs: &[],
         outputs: &[OutputPort::new(

@@ -10,10 +10,10 @@ use crate::cli::args::Place;
 pub(in crate::cli) struct Graph {
     #[command(flatten)]
     pub(in crate::cli) place: Place,
-    /// The language of the picture
+    /// How the picture is written
     #[arg(long, value_enum, default_value_t = Picture::Dot)]
     pub(in crate::cli) format: Picture,
-    /// Draw every instance rather than every stage
+    /// Draw every instance rather than one box for each stage
     #[arg(long)]
     pub(in crate::cli) instances: bool,
 }
@@ -40,13 +40,14 @@ pub(in crate::cli) struct Kinds {
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Init {
-    /// The folder (default: here); made if missing
+    /// The folder to write `pipelines/first.toml` in; made if missing
     #[arg(value_name = "DIR", default_value = ".")]
     pub(in crate::cli) folder: PathBuf,
 }
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Completions {
+    /// The shell
     #[arg(value_enum)]
     pub(in crate::cli) shell: Shell,
 }

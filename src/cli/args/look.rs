@@ -30,7 +30,7 @@ pub(in crate::cli) struct Runs {
     /// Show the newest N; 0 shows all
     #[arg(short = 'n', long, value_name = "N", default_value_t = 20)]
     pub(in crate::cli) number: usize,
-    /// Print one JSON object a line
+    /// Print one JSON object a line, oldest first
     #[arg(long)]
     pub(in crate::cli) json: bool,
 }
@@ -43,7 +43,7 @@ pub(in crate::cli) struct Logs {
     /// Look in this run (default: the newest that has such a stage)
     #[arg(long, value_name = "RUN")]
     pub(in crate::cli) run: Option<String>,
-    /// Go on printing until the run ends
+    /// Go on printing new lines until the run ends
     #[arg(short, long)]
     pub(in crate::cli) follow: bool,
     #[command(flatten)]

@@ -6,12 +6,15 @@ use clap::Args;
 /// What to work on, and where the cache is.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Place {
-    /// A pipeline file (default: pipelines/quickstart.toml, else the only file
-    /// in pipelines/, else the embedded quickstart), then selectors such as
-    /// `scores` or `grpo@lr=1e-4,step=25..100`; none means everything
+    /// A pipeline file, recognised by a `/` or `.toml` (default:
+    /// pipelines/quickstart.toml, else the only file in pipelines/, else the
+    /// built-in quickstart), then selectors such as `scores` or
+    /// `grpo@lr=1e-4,step=25..100` (also `25..`, `..100`, `first`, `last`);
+    /// none means everything
     #[arg(value_name = "FILE] [SELECTOR")]
     pub(in crate::cli) words: Vec<String>,
-    /// Set a parameter, restrict an axis, or set any key: `alpha=2`, `step=[25,50]`, `stages.grpo.beta=0`
+    /// Set a parameter, the values of an axis, or any key, for this time only:
+    /// `alpha=2`, `step=[25,50]`, `stages.grpo.beta=0`; may be repeated
     #[arg(long = "set", value_name = "NAME=VALUE")]
     pub(in crate::cli) set: Vec<String>,
     /// The cache folder (default: the nearest `cache/` upwards, else ./cache)

@@ -6,9 +6,9 @@ use crate::cli::args::Place;
 /// What is executed although it is cached.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Force {
-    /// Execute this although it is cached: `--force=grpo@step=25`; alone what
-    /// is selected, else everything. The first result of a key stays the one
-    /// that counts; another one is reported with its distance
+    /// Execute this although it is cached: `--force=grpo@step=25`. Alone it
+    /// means what is selected, else everything. The first result stays the one
+    /// that counts; if the new one differs, the run says by how much
     #[arg(
         long,
         value_name = "SELECTOR",
@@ -40,7 +40,7 @@ pub(in crate::cli) struct Why {
     pub(in crate::cli) place: Place,
     #[command(flatten)]
     pub(in crate::cli) force: Force,
-    /// Print a JSON list with one object an instance
+    /// Print a JSON array with one object for each instance
     #[arg(long)]
     pub(in crate::cli) json: bool,
 }

@@ -11,13 +11,13 @@ use crate::{
 /// What stages may take together, besides processors.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Machine {
-    /// Counted GPUs, from the first (default: those of CUDA_VISIBLE_DEVICES, else all NVIDIA devices)
+    /// GPUs to give out, from the first (default: those of CUDA_VISIBLE_DEVICES, else all NVIDIA devices)
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=1024))]
     pub(in crate::cli) gpus: Option<u32>,
     /// Memory to give out, such as "16 GiB" (default: what is available now)
     #[arg(long, value_name = "BYTES", value_parser = bytes)]
     pub(in crate::cli) memory: Option<u64>,
-    /// Stages that use the network at once
+    /// How many stages may use the network at once
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=256))]
     pub(in crate::cli) network: u32,
 }
@@ -32,28 +32,30 @@ pub(in crate::cli) struct Run {
     pub(in crate::cli) place: Place,
     #[command(flatten)]
     pub(in crate::cli) force: Force,
-    /// Refuse to start when earlier runs tell that more than so many hours of
-    /// stage time lie ahead
+    /// Refuse to start (exit code 2) if, by earlier runs, more than H hours of
+    /// stage time are ahead; kinds that never ran are not counted
     #[arg(long, value_name = "H", value_parser = hours)]
     pub(in crate::cli) max_hours: Option<f64>,
-    /// Counted processors, and so stages at once (default: all cores)
+    /// Processors to give out, and so how many stages run at once (default: all
+    /// cores)
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=4096))]
     pub(in crate::cli) jobs: Option<u32>,
     #[command(flatten)]
     pub(in crate::cli) machine: Machine,
-    /// After a failure, go on with what does not depend on it
+    /// After a failure, go on with everything that does not depend on it
     #[arg(short, long)]
     pub(in crate::cli) keep_going: bool,
-    /// Print events as JSON Lines, ending with the totals
+    /// Print events as JSON Lines on standard output, the totals last
     #[arg(long)]
     pub(in crate::cli) json: bool,
-    /// Write the same events to a file, whatever is shown
+    /// Write the same events to a file, however progress is shown
     #[arg(long, value_name = "FILE")]
     pub(in crate::cli) events: Option<PathBuf>,
     /// How progress is shown
     #[arg(long, value_enum, default_value_t = Display::Auto, conflicts_with = "json")]
     pub(in crate::cli) progress: Display,
-    /// Where results for people go (default: ./results)
+    /// Where copies of the results go, each pipeline's to a folder of its name
+    /// (default: ./results)
     #[arg(long, value_name = "DIR")]
     pub(in crate::cli) results: Option<PathBuf>,
 }
@@ -62,14 +64,17 @@ pub(in crate::cli) struct Run {
 pub(in crate::cli) enum Display {
     /// Bars on a terminal, lines elsewhere
     Auto,
+    /// Bars
     Live,
+    /// A line for each pass that is over
     Plain,
-    /// Only the answer
+    /// Nothing but the answer
     None,
 }
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Worker {
+    /// The cache folder of the run
     #[arg(long, value_name = "DIR")]
     pub(in crate::cli) cache: PathBuf,
 }

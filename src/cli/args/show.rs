@@ -7,10 +7,10 @@ use crate::cli::args::Place;
 pub(in crate::cli) struct Show {
     #[command(flatten)]
     pub(in crate::cli) place: Place,
-    /// Which output, where a stage has several
+    /// Only this output, where a stage has several (default: all)
     #[arg(long, value_name = "NAME")]
     pub(in crate::cli) output: Option<String>,
-    /// Print tables as CSV
+    /// Print tables as CSV, with all digits
     #[arg(long, conflicts_with = "json")]
     pub(in crate::cli) csv: bool,
     /// Print tables as JSON, one object a row

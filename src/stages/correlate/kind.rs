@@ -69,7 +69,7 @@ impl Stage for Correlate {
     const KIND: &'static str = "correlate";
     const VERSION: u32 = 1;
     const ABOUT: &'static str =
-        "Rank correlation of every score and baseline with the gain of RL, with intervals.";
+        "rank correlation of every score and baseline with the gain of RL, with intervals";
     const PORTS: Ports = Ports {
         inputs: &[
             InputPort::one(

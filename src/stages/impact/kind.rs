@@ -37,7 +37,7 @@ pub struct Impact {
 impl Stage for Impact {
     const KIND: &'static str = "impact";
     const VERSION: u32 = 1;
-    const ABOUT: &'static str = "Gain of RL from each checkpoint, per budget and on average.";
+    const ABOUT: &'static str = "gain of RL from each checkpoint, per budget and on average";
     const PORTS: Ports = Ports {
         inputs: &[
             InputPort::one(

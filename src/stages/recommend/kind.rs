@@ -51,7 +51,7 @@ fn default_tolerance() -> f64 {
 impl Stage for Recommend {
     const KIND: &'static str = "recommend";
     const VERSION: u32 = 1;
-    const ABOUT: &'static str = "From which checkpoint to start RL, by each rule, with regret.";
+    const ABOUT: &'static str = "from which checkpoint to start RL, by each rule, with regret";
     const PORTS: Ports = Ports {
         inputs: &[
             InputPort::one(

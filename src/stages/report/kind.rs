@@ -66,7 +66,7 @@ impl Stage for Report {
     const KIND: &'static str = "report";
     const VERSION: u32 = 2;
     const ABOUT: &'static str =
-        "Sentences and figures of everything that was found; gathers all axes.";
+        "sentences and figures of everything that was found; gathers all axes";
     const PORTS: Ports = Ports {
         inputs: &[
             InputPort::all(

@@ -71,7 +71,7 @@ impl Stage for Scores {
     const KIND: &'static str = "scores";
     const VERSION: u32 = 2;
     const ABOUT: &'static str =
-        "Joins costates and headroom into scores (eq. 29) and baselines; needs no RL.";
+        "costates and headroom joined into scores (eq. 29) and baselines; needs no RL";
     const PORTS: Ports = Ports {
         inputs: &[
             InputPort::many(
