@@ -59,6 +59,8 @@ struct Inner {
     trees: Mutex<HashMap<Digest, Arc<Tree>>>,
     notices: Mutex<Vec<String>>,
     drafts: Mutex<Option<Arc<AttemptDir>>>,
+    /// Scratch folders that nobody uses now, by what they were for.
+    idle_scratch: Mutex<HashMap<String, Vec<PathBuf>>>,
 }
 
 impl Cache {
@@ -101,6 +103,7 @@ impl Cache {
                 trees: Mutex::default(),
                 notices: Mutex::default(),
                 drafts: Mutex::default(),
+                idle_scratch: Mutex::default(),
             }),
         }
     }
@@ -157,6 +160,10 @@ impl Cache {
 
     pub(super) fn checked(&self) -> MutexGuard<'_, HashMap<Digest, Stamp>> {
         guard(&self.inner.checked)
+    }
+
+    pub(super) fn idle_scratch(&self) -> MutexGuard<'_, HashMap<String, Vec<PathBuf>>> {
+        guard(&self.inner.idle_scratch)
     }
 
     pub(super) fn trees(&self) -> MutexGuard<'_, HashMap<Digest, Arc<Tree>>> {

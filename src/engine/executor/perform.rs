@@ -7,6 +7,7 @@ use std::{
     collections::BTreeMap,
     panic::{AssertUnwindSafe, catch_unwind},
     path::Path,
+    sync::OnceLock,
     time::{Duration, Instant},
 };
 
@@ -115,7 +116,7 @@ impl Attempt<'_> {
         let kind = kind.with_context(|| format!("this worker knows no kind `{}`", task.kind))?;
         let action = (kind.revive)(task.params.clone())?;
         let inputs = self.deliver()?;
-        let scratch = self.cache.scratch()?;
+        let scratch = self.cache.scratch(&task.kind)?;
         let context = Context {
             scratch: scratch.path().to_owned(),
             marks: task.marks.clone(),
@@ -297,8 +298,12 @@ fn peak_rss_bytes() -> Option<u64> {
 }
 
 fn host() -> String {
-    std::fs::read_to_string("/proc/sys/kernel/hostname")
-        .map_or_else(|_| String::new(), |name| name.trim().to_owned())
+    static HOST: OnceLock<String> = OnceLock::new();
+    let read = || {
+        std::fs::read_to_string("/proc/sys/kernel/hostname")
+            .map_or_else(|_| String::new(), |name| name.trim().to_owned())
+    };
+    HOST.get_or_init(read).clone()
 }
 
 /// The widest vector instructions that the matrix product may choose: results

@@ -30,18 +30,29 @@ pub(super) struct Room {
 }
 
 impl Room {
-    /// In an empty folder.
+    /// In a folder that holds nothing but perhaps these folders, empty: they are
+    /// the same for every command, whoever came before.
     pub(super) fn make(scratch: &Path) -> Result<Room> {
         let room = Room {
             root: path::absolute(scratch).with_context(|| format!("find {}", scratch.display()))?,
         };
-        make_folder(&room.work())?;
+        for folder in [room.work(), room.files(), room.inputs()] {
+            make_folder(&folder)?;
+        }
         Ok(room)
     }
 
     /// Where the command starts.
     pub(super) fn work(&self) -> PathBuf {
         self.root.join("work")
+    }
+
+    fn files(&self) -> PathBuf {
+        self.root.join("files")
+    }
+
+    fn inputs(&self) -> PathBuf {
+        self.root.join("inputs")
     }
 
     pub(super) fn temporary(&self) -> &Path {
@@ -58,10 +69,7 @@ impl Room {
         context: &Context<'_>,
         paths: &mut Paths,
     ) -> Result<()> {
-        let folder = self.root.join("files");
-        if !files.is_empty() {
-            make_folder(&folder)?;
-        }
+        let folder = self.files();
         for (name, written) in files {
             let param = param(name);
             let source = context.external(&param)?;
@@ -97,10 +105,7 @@ impl Room {
         context: &Context<'_>,
         paths: &mut Paths,
     ) -> Result<()> {
-        let folder = self.root.join("inputs");
-        if !inputs.0.is_empty() {
-            make_folder(&folder)?;
-        }
+        let folder = self.inputs();
         for (port, artifacts) in &inputs.0 {
             let delivery = context.foreign.inputs.get(port);
             let delivery = delivery.with_context(|| format!("input `{port}` has no form"))?;
@@ -254,8 +259,12 @@ fn copy_folder(source: &Path, target: &Path) -> Result<Tree> {
     Ok(tree)
 }
 
+/// Makes a folder that is there to be filled; an empty one may lie there already.
 fn make_folder(path: &Path) -> Result<()> {
-    fs::create_dir(path).with_context(|| format!("create {}", path.display()))
+    match fs::create_dir(path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        made => made.with_context(|| format!("create {}", path.display())),
+    }
 }
 
 fn write(path: &Path, bytes: &[u8]) -> Result<()> {

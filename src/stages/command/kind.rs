@@ -1,6 +1,9 @@
 //! The kind itself: its parameters, and the order of things in a run.
 use std::{
-    collections::BTreeMap, os::unix::process::ExitStatusExt, path::PathBuf, process,
+    collections::BTreeMap,
+    os::unix::process::{CommandExt, ExitStatusExt},
+    path::PathBuf,
+    process,
     process::ExitStatus,
 };
 
@@ -18,6 +21,7 @@ use crate::{
     stages::command::{
         deliver::Room,
         environment, outputs, process as child,
+        program::program,
         text::{Paths, Place, Variable, fill},
         words::Words,
     },
@@ -152,8 +156,9 @@ impl Stage for Command {
         outputs::prepare(&room.work(), &self.outputs)?;
         let environment = environment::of(self, context, &paths, room.temporary())?;
         let argv = self.words(&paths)?;
-        let mut command = process::Command::new(&argv[0]);
+        let mut command = process::Command::new(program(&argv[0], &environment, &room.work()));
         command
+            .arg0(&argv[0])
             .args(&argv[1..])
             .current_dir(room.work())
             .env_clear()

@@ -5,6 +5,7 @@ mod environment;
 mod kind;
 mod outputs;
 mod process;
+mod program;
 mod text;
 mod words;
 
