@@ -103,13 +103,7 @@ fn work(
     if !refusals.is_empty() {
         return Err(Failure::Usage(refusals.join("\nerror: ")));
     }
-    machine::raise_file_limit();
-    let mut pool = Pool::new(PoolOptions {
-        program: env::current_exe().context("find this program's own file")?,
-        cache: cache.root().to_owned(),
-        threads: (cores() / jobs as usize).max(1),
-        adopts: true,
-    });
+    let mut pool = pool(cache, jobs)?;
     let stop = signals::stop_flag()?;
     let folder = results_folder(args).join(&place.pipeline.name);
     let shelf = Shelf::new(&place.pipeline, cache, folder);
@@ -164,6 +158,17 @@ fn work(
     let counts = answer::counts(&outcome.totals, slow_ms);
     let lines = answer.lines(&counts).map(str::to_owned).collect();
     Ok((outcome.totals, lines))
+}
+
+/// Workers that share this machine's processors.
+fn pool(cache: &Cache, jobs: u32) -> Result<Pool, Failure> {
+    machine::raise_file_limit();
+    Ok(Pool::new(PoolOptions {
+        program: env::current_exe().context("find this program's own file")?,
+        cache: cache.root().to_owned(),
+        threads: (cores() / jobs as usize).max(1),
+        adopts: true,
+    }))
 }
 
 fn cores() -> usize {
