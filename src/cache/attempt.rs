@@ -9,7 +9,7 @@ use std::{
     path::{Path, PathBuf},
     process,
     sync::{
-        Arc, OnceLock,
+        OnceLock,
         atomic::{AtomicU64, Ordering},
     },
     time::{Duration, SystemTime},
@@ -80,91 +80,7 @@ impl Drop for AttemptDir {
     }
 }
 
-/// A folder inside this process's own, empty but for folders, for what comes
-/// and goes thousands of times: file systems take longer to make and remove
-/// folders than files, so they are used again.
-#[derive(Debug)]
-pub struct Scratch {
-    path: PathBuf,
-    /// What it was asked for: its folders fit the same again.
-    purpose: String,
-    /// What holds the lock.
-    home: Arc<AttemptDir>,
-    cache: Cache,
-}
-
-impl Scratch {
-    /// The folder to work in. Folders that lie there are empty.
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        match emptied(&self.path) {
-            Ok(()) if self.path.starts_with(self.home.path()) => {
-                let mut spare = self.cache.idle_scratch();
-                let spare = spare.entry(std::mem::take(&mut self.purpose)).or_default();
-                spare.push(std::mem::take(&mut self.path));
-            }
-            // What cannot be removed now goes with the process's own folder.
-            _ => drop(remove_all(&self.path)),
-        }
-    }
-}
-
-/// Removes all but plain folders directly inside, which are emptied.
-fn emptied(folder: &Path) -> io::Result<()> {
-    for entry in fs::read_dir(folder)? {
-        let entry = entry?;
-        let path = entry.path();
-        if !entry.file_type()?.is_dir() {
-            fs::remove_file(path)?;
-            continue;
-        }
-        // One that a stage shut or marked makes way for a new one.
-        let mode = entry.metadata()?.permissions().mode();
-        if mode & 0o7700 != 0o700 {
-            remove_all(&path)?;
-            continue;
-        }
-        for entry in fs::read_dir(&path)? {
-            let entry = entry?;
-            if entry.file_type()?.is_dir() {
-                remove_all(&entry.path())?;
-            } else {
-                fs::remove_file(entry.path())?;
-            }
-        }
-    }
-    Ok(())
-}
-
 impl Cache {
-    /// A private folder for one task of this process. Where an earlier one was for
-    /// the same purpose, it may hold that one's folders, empty.
-    pub fn scratch(&self, purpose: &str) -> Result<Scratch> {
-        let home = self.own_folder()?;
-        let spare = self.idle_scratch().get_mut(purpose).and_then(Vec::pop);
-        // Somebody may have emptied tmp/ by hand.
-        let spare = spare.filter(|path| path.starts_with(home.path()) && path.is_dir());
-        let path = match spare {
-            Some(path) => path,
-            None => {
-                let path = home.path().join(nonce());
-                new_private_dir(&path).map_err(|error| fault("create", &path, 0, error))?;
-                path
-            }
-        };
-        Ok(Scratch {
-            path,
-            purpose: purpose.to_owned(),
-            home,
-            cache: self.clone(),
-        })
-    }
-
     /// A new private folder under `tmp/`.
     pub fn attempt_dir(&self) -> Result<AttemptDir> {
         AttemptDir::create(&self.root().join("tmp"))

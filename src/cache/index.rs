@@ -145,13 +145,12 @@ impl RecordIndex {
         };
         // Where one is missing others are: all are read at once.
         let read = || self.whole().entries.get(key).cloned().filter(holds);
-        let entry = match known().or_else(read) {
-            Some(entry) => entry,
-            None => {
-                let entry = read_entry(&self.cache, key)?;
-                append_text(&self.cache, &entry.line());
-                entry
-            }
+        let entry = if let Some(entry) = known().or_else(read) {
+            entry
+        } else {
+            let entry = read_entry(&self.cache, key)?;
+            append_text(&self.cache, &entry.line());
+            entry
         };
         Some(IndexEntry { used_s, ..entry })
     }

@@ -17,6 +17,7 @@ use anyhow::{Context as _, Result, bail};
 use crate::{
     cache::{
         attempt::{GRACE, boot, open_lock},
+        holding,
         lease::{holder, same_file},
         publish::ensure_dir,
         record::names,
@@ -147,7 +148,7 @@ impl Cache {
         }
         // Before anything goes: who looked earlier must look again. A time needs
         // no room on a full disk.
-        lock.set_modified(SystemTime::now())
+        lock.set_modified(holding::now())
             .map_err(|error| fault("mark", &folder.join(GATE), 0, error))?;
         Ok(Some(Gate { lock }))
     }
@@ -221,7 +222,6 @@ fn read_roots(text: &str, roots: &mut Roots) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cache::holding;
     use crate::cache::record::tests::cache;
 
     fn roots(n: u32) -> Roots {

@@ -191,7 +191,7 @@ mod tests {
     use std::{fs::File, time::Duration};
 
     use super::*;
-    use crate::cache::record::tests::cache;
+    use crate::cache::{holding, record::tests::cache};
 
     fn name() -> Digest {
         Digest::of(b"run")
@@ -242,7 +242,7 @@ mod tests {
         let (place, cache) = cache();
         let path = place.path().join("data");
         fs::write(&path, "one").unwrap();
-        let old = SystemTime::now() - Duration::from_secs(60);
+        let old = holding::now() - Duration::from_mins(1);
         let mut stat = StatIndex::in_memory();
         let proves = |stat: &StatIndex| {
             let mut grounds = Grounds::default();
@@ -302,9 +302,9 @@ mod tests {
             file.set_modified(time).unwrap();
         };
         for (time, holds) in [
-            (SystemTime::now() - USED_EVERY / 2, true),
-            (SystemTime::now() - USED_EVERY * 2, false),
-            (SystemTime::now() + USED_EVERY, false),
+            (holding::now() - USED_EVERY / 2, true),
+            (holding::now() - USED_EVERY * 2, false),
+            (holding::now() + USED_EVERY, false),
         ] {
             set(time);
             assert_eq!(cache.proof(&name()).is_some(), holds);

@@ -59,8 +59,8 @@ struct Inner {
     trees: Mutex<HashMap<Digest, Arc<Tree>>>,
     notices: Mutex<Vec<String>>,
     drafts: Mutex<Option<Arc<AttemptDir>>>,
-    /// Scratch folders that nobody uses now, by what they were for.
-    idle_scratch: Mutex<HashMap<String, Vec<PathBuf>>>,
+    /// Scratch folders that nobody uses now.
+    idle_scratch: Mutex<Vec<PathBuf>>,
 }
 
 impl Cache {
@@ -162,7 +162,7 @@ impl Cache {
         guard(&self.inner.checked)
     }
 
-    pub(super) fn idle_scratch(&self) -> MutexGuard<'_, HashMap<String, Vec<PathBuf>>> {
+    pub(super) fn idle_scratch(&self) -> MutexGuard<'_, Vec<PathBuf>> {
         guard(&self.inner.idle_scratch)
     }
 

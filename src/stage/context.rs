@@ -112,7 +112,8 @@ pub struct Context<'a> {
 }
 
 impl Context<'_> {
-    /// A private, empty folder, gone after the stage.
+    /// A private folder, gone after the stage: empty, but for the empty folders
+    /// that an open kind asks for.
     pub fn scratch(&self) -> &Path {
         &self.scratch
     }

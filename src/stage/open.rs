@@ -29,6 +29,8 @@ pub struct Open {
     /// Parameters whose keys a placeholder of the run may name, as in
     /// `{files.script}`; `inputs` always is one.
     pub tables: &'static [&'static str],
+    /// What lies in a stage's scratch folder beforehand: these folders, empty.
+    pub folders: &'static [&'static str],
     /// Parameters in whose strings such placeholders stay until the run.
     pub texts: &'static [&'static str],
 }
@@ -200,6 +202,7 @@ mod tests {
             output: OutputPort::new("", ArtifactType::Files, "what it wrote"),
             outputs: "outputs",
             tables: &[],
+            folders: &[],
             texts: &[],
         };
         let plot = open.output("plot", "a/plot.svg");

@@ -4,7 +4,7 @@
 //! would be a silent error. Drawn rows are a function of (seed, sample size) and
 //! of nothing else, so all scores, targets and learning rates meet the same rows;
 //! fewer rows are a prefix of more.
-use std::fmt;
+use std::{fmt, marker::PhantomData};
 
 use crate::seed::Seed;
 
@@ -48,9 +48,29 @@ impl fmt::Display for RowsError {
 
 impl std::error::Error for RowsError {}
 
-/// Resamples with replacement: B rows of n indices.
+/// B rows of n indices, of the sort `K`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BootstrapRows(Rows);
+pub struct Rows<K> {
+    n: usize,
+    count: usize,
+    /// Row-major [count, n].
+    indices: Vec<u32>,
+    sort: PhantomData<K>,
+}
+
+/// Each index drawn anew.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Resample {}
+
+/// Each index once a row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Order {}
+
+/// Resamples with replacement: B rows of n indices.
+pub type BootstrapRows = Rows<Resample>;
+
+/// Orders without replacement: B permutations of 0..n.
+pub type PermutationRows = Rows<Order>;
 
 impl BootstrapRows {
     /// The number of rows of the tables.
@@ -60,32 +80,14 @@ impl BootstrapRows {
     pub fn draw(n: usize, count: usize, seed: Seed) -> BootstrapRows {
         let mut stream = seed.stream("stats.bootstrap", &[n as u64]);
         let indices = (0..n * count).map(|_| stream.below(n) as u32).collect();
-        BootstrapRows(Rows { n, count, indices })
+        Rows::of(n, count, indices)
     }
 
     /// Rows as given, for a sample of `n`.
     pub fn from_rows(n: usize, rows: &[Vec<usize>]) -> Result<BootstrapRows, RowsError> {
-        Rows::checked(n, rows).map(BootstrapRows)
-    }
-
-    /// Sample size.
-    pub fn n(&self) -> usize {
-        self.0.n
-    }
-
-    /// Number of rows B.
-    pub fn count(&self) -> usize {
-        self.0.count
-    }
-
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &[u32]> {
-        self.0.iter()
+        Rows::checked(n, rows)
     }
 }
-
-/// Orders without replacement: B permutations of 0..n.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PermutationRows(Rows);
 
 impl PermutationRows {
     /// The number of rows of the tables, so that p is a multiple of 1/10,000.
@@ -95,8 +97,7 @@ impl PermutationRows {
     pub fn draw(n: usize, count: usize, seed: Seed) -> PermutationRows {
         let mut stream = seed.stream("stats.permutation", &[n as u64]);
         let orders = (0..count).flat_map(|_| stream.permutation(n));
-        let indices = orders.map(|index| index as u32).collect();
-        PermutationRows(Rows { n, count, indices })
+        Rows::of(n, count, orders.map(|index| index as u32).collect())
     }
 
     /// Rows as given, for a sample of `n`.
@@ -110,34 +111,21 @@ impl PermutationRows {
                 }
             }
         }
-        Ok(PermutationRows(checked))
-    }
-
-    /// Sample size.
-    pub fn n(&self) -> usize {
-        self.0.n
-    }
-
-    /// Number of rows B.
-    pub fn count(&self) -> usize {
-        self.0.count
-    }
-
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &[u32]> {
-        self.0.iter()
+        Ok(checked)
     }
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Rows {
-    n: usize,
-    count: usize,
-    /// Row-major [count, n].
-    indices: Vec<u32>,
-}
+impl<K> Rows<K> {
+    fn of(n: usize, count: usize, indices: Vec<u32>) -> Rows<K> {
+        Rows {
+            n,
+            count,
+            indices,
+            sort: PhantomData,
+        }
+    }
 
-impl Rows {
-    fn checked(n: usize, rows: &[Vec<usize>]) -> Result<Rows, RowsError> {
+    fn checked(n: usize, rows: &[Vec<usize>]) -> Result<Rows<K>, RowsError> {
         for (row, indices) in rows.iter().enumerate() {
             if indices.len() != n {
                 return Err(RowsError::Length {
@@ -151,15 +139,21 @@ impl Rows {
             }
         }
         let indices = rows.iter().flatten().map(|&index| index as u32).collect();
-        Ok(Rows {
-            n,
-            count: rows.len(),
-            indices,
-        })
+        Ok(Rows::of(n, rows.len(), indices))
+    }
+
+    /// Sample size.
+    pub fn n(&self) -> usize {
+        self.n
+    }
+
+    /// Number of rows B.
+    pub fn count(&self) -> usize {
+        self.count
     }
 
     /// The rows; none for an empty sample, which has nothing to draw from.
-    fn iter(&self) -> impl Iterator<Item = &[u32]> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &[u32]> {
         self.indices.chunks_exact(self.n.max(1))
     }
 }

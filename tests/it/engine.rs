@@ -4,38 +4,9 @@ use std::fs;
 use vgh::engine::{Reason, State};
 
 use crate::{
-    space::{Ran, Space},
+    space::{BASE, Ran, Space},
     toy::UPDATES,
 };
-
-/// a -> b -> all, c over two values -> all.
-const BASE: &str = r#"
-[axes]
-i = [1, 2]
-
-[stages.a]
-kind = "number"
-value = 1e-4
-
-[stages.b]
-kind = "double"
-inputs = { n = "a" }
-
-[stages.c]
-kind = "number"
-over = ["i"]
-value = "{i}"
-
-[stages.d]
-kind = "double"
-over = ["i"]
-inputs = { n = "c" }
-
-[stages.all]
-kind = "collect"
-along = ["i"]
-inputs = { n = ["d", "b"] }
-"#;
 
 fn none(ran: &Ran) {
     assert_eq!(ran.executed, Vec::<String>::new());
@@ -49,7 +20,7 @@ fn a_second_run_does_nothing() {
         first.executed,
         ["a", "all", "b", "c@i=1", "c@i=2", "d@i=1", "d@i=2"]
     );
-    assert_eq!(first.texts["all"], ": 0.0002\ni=1: 2\ni=2: 4");
+    assert_eq!(first.texts["all"], ": 0.0002\ni=1: 1002\ni=2: 1004");
     let second = space.run(BASE);
     none(&second);
     assert_eq!((second.totals.cached, second.totals.failed), (7, 0));

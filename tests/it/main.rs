@@ -24,4 +24,5 @@ mod space;
 mod store_toy;
 mod tidy;
 mod toy;
+mod unchanged;
 mod whole;

@@ -99,6 +99,20 @@ impl Project {
     }
 }
 
+/// Copies a folder; the files have the times of now.
+pub(crate) fn copy_folder(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            copy_folder(&entry.path(), &target);
+        } else {
+            fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}
+
 #[derive(Debug)]
 pub(crate) struct Ran {
     pub(crate) code: Option<i32>,

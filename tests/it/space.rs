@@ -21,6 +21,36 @@ use vgh::{
 
 use crate::toy::KINDS;
 
+/// a -> b -> all, c over two values -> d -> all.
+pub(crate) const BASE: &str = r#"
+[axes]
+i = [1, 2]
+
+[stages.a]
+kind = "number"
+value = 1e-4
+
+[stages.b]
+kind = "double"
+inputs = { n = "a" }
+
+[stages.c]
+kind = "number"
+over = ["i"]
+value = "{i}"
+
+[stages.d]
+kind = "double"
+over = ["i"]
+add = 1000
+inputs = { n = "c" }
+
+[stages.all]
+kind = "collect"
+along = ["i"]
+inputs = { n = ["d", "b"] }
+"#;
+
 /// A temporary project with a cache, running toy kinds in this process.
 pub(crate) struct Space {
     folder: tempfile::TempDir,

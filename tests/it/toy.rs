@@ -58,9 +58,35 @@ const NONE: Ports = Ports {
     outputs: OUT,
 };
 
+/// What gathers along the axes of the parameter `along`.
+const MANY: Ports = Ports {
+    inputs: &[InputPort::many("n", Files, "texts")],
+    outputs: OUT,
+};
+const ALONG: &[Role] = &[Role {
+    param: "along",
+    list: true,
+}];
+
 #[expect(clippy::unnecessary_wraps, reason = "every kind ends with it")]
 fn out(text: String) -> Result<Outputs> {
     Ok(Outputs::new().with("n", Produced::Bytes(text.into_bytes())))
+}
+
+/// Where a progressive kind begins: at its last snapshot, else at its input.
+fn begin(inputs: &Inputs, context: &Context<'_>) -> Result<(u64, String)> {
+    Ok(match context.resume() {
+        Some(resume) => (resume.mark, fs::read_to_string(resume.folder.join("text"))?),
+        None => (0, read(inputs.one("n")?)?),
+    })
+}
+
+/// Leaves a snapshot.
+fn leave(context: &Context<'_>, mark: u64, text: &str) -> Result<()> {
+    let folder = context.scratch().join("snapshot");
+    fs::create_dir(&folder)?;
+    fs::write(folder.join("text"), text)?;
+    context.snapshot(mark, &folder)
 }
 
 fn read(artifact: &Artifact) -> Result<String> {
@@ -130,14 +156,8 @@ impl Stage for Collect {
     const KIND: &'static str = "collect";
     const VERSION: u32 = 1;
     const ABOUT: &'static str = "gathers texts";
-    const PORTS: Ports = Ports {
-        inputs: &[InputPort::many("n", Files, "texts")],
-        outputs: OUT,
-    };
-    const ROLES: &'static [Role] = &[Role {
-        param: "along",
-        list: true,
-    }];
+    const PORTS: Ports = MANY;
+    const ROLES: &'static [Role] = ALONG;
 
     fn gathered_axes(&self) -> Vec<String> {
         self.along.clone()
@@ -170,10 +190,7 @@ impl Stage for Count {
     const PROGRESSIVE: Option<&'static str> = Some("to");
 
     fn run(&self, inputs: &Inputs, context: &Context<'_>) -> Result<Outputs> {
-        let (mut at, mut text) = match context.resume() {
-            Some(resume) => (resume.mark, fs::read_to_string(resume.folder.join("text"))?),
-            None => (0, read(inputs.one("n")?)?),
-        };
+        let (mut at, mut text) = begin(inputs, context)?;
         while at < self.to {
             at += 1;
             UPDATES.with(|updates| updates.set(updates.get() + 1));
@@ -182,10 +199,7 @@ impl Stage for Count {
                 context.reached(at, out(text.clone())?)?;
             }
         }
-        let folder = context.scratch().join("snapshot");
-        fs::create_dir(&folder)?;
-        fs::write(folder.join("text"), &text)?;
-        context.snapshot(self.to, &folder)?;
+        leave(context, self.to, &text)?;
         out(text)
     }
 }

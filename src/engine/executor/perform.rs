@@ -116,7 +116,9 @@ impl Attempt<'_> {
         let kind = kind.with_context(|| format!("this worker knows no kind `{}`", task.kind))?;
         let action = (kind.revive)(task.params.clone())?;
         let inputs = self.deliver()?;
-        let scratch = self.cache.scratch(&task.kind)?;
+        let scratch = self
+            .cache
+            .scratch(kind.open.map_or(&[], |open| open.folders))?;
         let context = Context {
             scratch: scratch.path().to_owned(),
             marks: task.marks.clone(),

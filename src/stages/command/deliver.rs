@@ -24,35 +24,35 @@ use crate::{
     stages::command::{kind::param, text::Paths},
 };
 
+/// The folders of a room, the same for every command.
+pub(super) const WORK: &str = "work";
+pub(super) const FILES: &str = "files";
+pub(super) const INPUTS: &str = "inputs";
+
 /// The private folder.
 pub(super) struct Room {
     root: PathBuf,
 }
 
 impl Room {
-    /// In a folder that holds nothing but perhaps these folders, empty: they are
-    /// the same for every command, whoever came before.
+    /// In a folder in which nothing lies but the three folders, empty.
     pub(super) fn make(scratch: &Path) -> Result<Room> {
-        let room = Room {
-            root: path::absolute(scratch).with_context(|| format!("find {}", scratch.display()))?,
-        };
-        for folder in [room.work(), room.files(), room.inputs()] {
-            make_folder(&folder)?;
-        }
-        Ok(room)
+        let root =
+            path::absolute(scratch).with_context(|| format!("find {}", scratch.display()))?;
+        Ok(Room { root })
     }
 
     /// Where the command starts.
     pub(super) fn work(&self) -> PathBuf {
-        self.root.join("work")
+        self.root.join(WORK)
     }
 
     fn files(&self) -> PathBuf {
-        self.root.join("files")
+        self.root.join(FILES)
     }
 
     fn inputs(&self) -> PathBuf {
-        self.root.join("inputs")
+        self.root.join(INPUTS)
     }
 
     pub(super) fn temporary(&self) -> &Path {
@@ -259,12 +259,8 @@ fn copy_folder(source: &Path, target: &Path) -> Result<Tree> {
     Ok(tree)
 }
 
-/// Makes a folder that is there to be filled; an empty one may lie there already.
 fn make_folder(path: &Path) -> Result<()> {
-    match fs::create_dir(path) {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-        made => made.with_context(|| format!("create {}", path.display())),
-    }
+    fs::create_dir(path).with_context(|| format!("create {}", path.display()))
 }
 
 fn write(path: &Path, bytes: &[u8]) -> Result<()> {

@@ -19,7 +19,7 @@ use crate::{
         Variables, ending, harmless, lasting,
     },
     stages::command::{
-        deliver::Room,
+        deliver::{FILES, INPUTS, Room, WORK},
         environment, outputs, process as child,
         program::program,
         text::{Paths, Place, Variable, fill},
@@ -75,6 +75,7 @@ impl Stage for Command {
         output: OutputPort::new("", ArtifactType::Files, "what the command left there"),
         outputs: "outputs",
         tables: &["files", "outputs"],
+        folders: &[WORK, FILES, INPUTS],
         texts: &["argv", "shell", "env"],
     });
 

@@ -7,40 +7,10 @@ use vgh::{
 };
 
 use crate::{
-    project::Project,
-    space::{Asked, Ran, Space},
+    project::{Project, copy_folder},
+    space::{Asked, BASE, Ran, Space},
     toy,
 };
-
-/// a -> b -> all, c over two values -> d -> all.
-pub(super) const BASE: &str = r#"
-[axes]
-i = [1, 2]
-
-[stages.a]
-kind = "number"
-value = 1e-4
-
-[stages.b]
-kind = "double"
-inputs = { n = "a" }
-
-[stages.c]
-kind = "number"
-over = ["i"]
-value = "{i}"
-
-[stages.d]
-kind = "double"
-over = ["i"]
-add = 1000
-inputs = { n = "c" }
-
-[stages.all]
-kind = "collect"
-along = ["i"]
-inputs = { n = ["d", "b"] }
-"#;
 
 pub(super) fn none(ran: &Ran) {
     assert_eq!(ran.failures, Vec::<String>::new());
@@ -183,19 +153,6 @@ fn case_07_renames_republish() {
 const FILED: &str = "[stages.a]\nkind = \"lines\"\npath = \"in.txt\"\n\
                      [stages.b]\nkind = \"double\"\ninputs = { n = \"a\" }\n";
 
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let target = to.join(entry.file_name());
-        if entry.path().is_dir() {
-            copy(&entry.path(), &target);
-        } else {
-            fs::copy(entry.path(), target).unwrap();
-        }
-    }
-}
-
 #[test]
 fn case_08_move_copy_and_link() {
     let space = Space::new();
@@ -213,7 +170,7 @@ fn case_08_move_copy_and_link() {
     assert_eq!(run(&first).executed, ["a", "b"]);
     // A copy has new times and inodes everywhere.
     let copied = space.path().join("copied");
-    copy(&first, &copied);
+    copy_folder(&first, &copied);
     none(&run(&copied));
     let moved = space.path().join("moved");
     fs::rename(&first, &moved).unwrap();

@@ -7,9 +7,9 @@ use vgh::engine::{
 };
 
 use crate::{
-    cases::meaning::{BASE, none},
+    cases::meaning::none,
     project::Project,
-    space::{Asked, Space},
+    space::{Asked, BASE, Space},
     toy::DICE,
 };
 

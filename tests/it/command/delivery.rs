@@ -58,7 +58,10 @@ fn standard_input_is_empty_and_there_is_no_terminal() {
          shell = \"cat > a; (echo x > /dev/tty) 2>/dev/null || echo none >> a; ls -a .. >> a; ls $TMPDIR >> a\"\n",
     );
     bench.succeed();
-    assert_eq!(bench.result("s/a"), "none\n.\n..\nwork\nwork\n");
+    assert_eq!(
+        bench.result("s/a"),
+        "none\n.\n..\nfiles\ninputs\nwork\nfiles\ninputs\nwork\n"
+    );
 }
 
 #[test]

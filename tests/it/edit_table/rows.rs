@@ -5,7 +5,10 @@ use std::{
     time::Duration,
 };
 
-use crate::edit_table::{PIPELINE, Row, Table};
+use crate::{
+    edit_table::{PIPELINE, Row, Table},
+    project::copy_folder,
+};
 
 const fn row(edit: &'static str, apply: fn(&mut Table), ideal: &'static [&'static str]) -> Row {
     Row { edit, apply, ideal }
@@ -136,23 +139,9 @@ fn move_project(table: &mut Table) {
 
 fn copy_project(table: &mut Table) {
     let copied = table.outside.path().join("copied");
-    copy(&table.folder, &copied);
+    copy_folder(&table.folder, &copied);
     fs::remove_dir_all(&table.folder).unwrap();
     table.folder = copied;
-}
-
-/// Files with the times of now.
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let target = to.join(entry.file_name());
-        if entry.path().is_dir() {
-            copy(&entry.path(), &target);
-        } else {
-            fs::copy(entry.path(), target).unwrap();
-        }
-    }
 }
 
 /// In the second of two trainings that an edit makes run.

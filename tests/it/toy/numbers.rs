@@ -1,7 +1,7 @@
 //! More toy kinds on numbers: some forget a part of their input, so that
 //! different inputs give equal outputs; one counts with resume state; one has
 //! two outputs; one is not deterministic.
-use std::{cell::Cell, fs};
+use std::cell::Cell;
 
 use anyhow::Result;
 use schemars::JsonSchema;
@@ -11,7 +11,7 @@ use vgh::{
     stage::{Context, InputPort, Inputs, OutputPort, Outputs, Ports, Produced, Role, Stage},
 };
 
-use crate::toy::{NONE, ONE, OUT, out, read};
+use crate::toy::{ALONG, MANY, NONE, ONE, OUT, begin, leave, out, read};
 
 /// Its input divided and rounded down.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
@@ -85,14 +85,8 @@ impl Stage for Total {
     const KIND: &'static str = "total";
     const VERSION: u32 = 1;
     const ABOUT: &'static str = "sums numbers";
-    const PORTS: Ports = Ports {
-        inputs: &[InputPort::many("n", Files, "numbers")],
-        outputs: OUT,
-    };
-    const ROLES: &'static [Role] = &[Role {
-        param: "along",
-        list: true,
-    }];
+    const PORTS: Ports = MANY;
+    const ROLES: &'static [Role] = ALONG;
 
     fn gathered_axes(&self) -> Vec<String> {
         self.along.clone()
@@ -122,10 +116,7 @@ impl Stage for Climb {
     const PROGRESSIVE: Option<&'static str> = Some("to");
 
     fn run(&self, inputs: &Inputs, context: &Context<'_>) -> Result<Outputs> {
-        let (mut at, text) = match context.resume() {
-            Some(resume) => (resume.mark, fs::read_to_string(resume.folder.join("n"))?),
-            None => (0, read(inputs.one("n")?)?),
-        };
+        let (mut at, text) = begin(inputs, context)?;
         let mut n: f64 = text.parse()?;
         while at < self.to {
             at += 1;
@@ -134,10 +125,7 @@ impl Stage for Climb {
                 context.reached(at, out(n.to_string())?)?;
             }
         }
-        let folder = context.scratch().join("snapshot");
-        fs::create_dir(&folder)?;
-        fs::write(folder.join("n"), n.to_string())?;
-        context.snapshot(self.to, &folder)?;
+        leave(context, self.to, &n.to_string())?;
         out(n.to_string())
     }
 }
