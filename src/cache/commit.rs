@@ -11,10 +11,10 @@ use crate::{
         publish::Placed,
         record::{Record, names, parse},
         sealed,
-        space::fault,
         store::{Cache, FORMAT_VERSION, is_absent},
     },
     digest::Key,
+    disk::fault,
 };
 
 /// How often a commit looks again when others change the place under it.

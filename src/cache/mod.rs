@@ -28,7 +28,6 @@ mod record;
 mod repair;
 mod sealed;
 mod snapshot;
-mod space;
 mod stat;
 mod stat_entry;
 mod stat_file;
