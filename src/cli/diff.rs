@@ -142,7 +142,9 @@ fn numbers(diff: &Diff) -> String {
                 digits(number.largest),
                 digits(a),
                 digits(b),
-                format!("{} {}", number.instance, number.at).trim_end().to_owned(),
+                format!("{} {}", number.instance, number.at)
+                    .trim_end()
+                    .to_owned(),
             ]
         })
         .collect();

@@ -1,7 +1,11 @@
 //! Opening the cache to look back, and which run a word names.
 use crate::{
     cache::Cache,
-    cli::{args::CachePlace, exit::Failure, workplace::{cache_root, no_cache}},
+    cli::{
+        args::CachePlace,
+        exit::Failure,
+        workplace::{cache_root, no_cache},
+    },
     diagnostic::listing,
     runs::{Past, find},
 };

@@ -38,15 +38,10 @@ fn is_toml(path: &Path) -> bool {
 
 /// The text, and the folder where relative externals start.
 pub(super) fn read(file: Option<&Path>) -> Result<(Source, PathBuf), Failure> {
-    let path = match file {
-        Some(path) => path.to_owned(),
-        None => match default_file()? {
-            Some(path) => path,
-            None => {
-                eprintln!("no {FOLDER}/*.toml here: this is the built-in quickstart");
-                return Ok((Source::file(EMBEDDED_NAME, EMBEDDED), PathBuf::from(".")));
-            }
-        },
+    let named = file.map(Path::to_owned);
+    let Some(path) = named.map_or_else(default_file, |path| Ok(Some(path)))? else {
+        eprintln!("no {FOLDER}/*.toml here: this is the built-in quickstart");
+        return Ok((Source::file(EMBEDDED_NAME, EMBEDDED), PathBuf::from(".")));
     };
     let bytes = fs::read(&path).map_err(|error| unreadable(&path, &error))?;
     let folder = path.parent().map_or_else(PathBuf::new, Path::to_owned);
@@ -69,7 +64,9 @@ fn like(name: &str, path: &Path) -> Option<PathBuf> {
     let beside = path.parent().map_or_else(PathBuf::new, Path::to_owned);
     let mut candidates = pipelines_in(Path::new(FOLDER));
     candidates.extend(pipelines_in(&beside));
-    let names = candidates.iter().filter_map(|path| path.file_name()?.to_str());
+    let names = candidates
+        .iter()
+        .filter_map(|path| path.file_name()?.to_str());
     // `first` was perhaps meant to have its ending.
     let ended = if is_toml(path) {
         name.to_owned()

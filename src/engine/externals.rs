@@ -154,10 +154,7 @@ fn not_there<'a>(
         .filter_map(|entry| entry.file_name().into_string().ok())
         .collect();
     let name = place.file_name().and_then(|name| name.to_str());
-    let fault = fault.nearest(
-        name.unwrap_or_default(),
-        beside.iter().map(String::as_str),
-    );
+    let fault = fault.nearest(name.unwrap_or_default(), beside.iter().map(String::as_str));
     let param = external.param;
     (ParamPlace { stage, param }, fault)
 }

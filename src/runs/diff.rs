@@ -165,8 +165,9 @@ fn manifests(cache: &Cache, keys: [&Key; 2]) -> Result<(Vec<Change>, Vec<String>
             ports.extend(delivery.split('.').next().map(str::to_owned));
             continue;
         }
-        if let Some(param) = change.what.strip_prefix("params.") {
-            change.what = param.to_owned();
+        // A parameter needs no `params.` before it.
+        if change.what.starts_with("params.") {
+            change.what.drain(.."params.".len());
         }
         changes.push(change);
     }

@@ -15,6 +15,7 @@ mod init;
 mod kinds;
 mod logs;
 mod pipeline_file;
+mod run;
 mod runs;
 mod schema;
 mod show;

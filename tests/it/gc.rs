@@ -116,7 +116,10 @@ fn young_results_stay_and_rules_are_checked() {
         assert!(text.contains(expected), "{args:?}: {text}");
     }
     let output = cache(&project, &["--cache", "elsewhere", "ls"]);
-    assert_eq!(said(&output.stderr), "error: no cache at elsewhere: run a pipeline first, or name another place with --cache\n");
+    assert_eq!(
+        said(&output.stderr),
+        "error: no cache at elsewhere: run a pipeline first, or name another place with --cache\n"
+    );
 }
 
 #[test]
@@ -140,7 +143,10 @@ fn damage_is_found_and_the_next_run_makes_it_anew() {
         text.contains("is corrupt: its bytes have the digest"),
         "{text}"
     );
-    assert!(text.contains("1 record retired: the next run makes it anew"), "{text}");
+    assert!(
+        text.contains("1 record retired: the next run makes it anew"),
+        "{text}"
+    );
     assert!(
         text.ends_with("The cache was damaged: 1 fault.\n"),
         "{text}"

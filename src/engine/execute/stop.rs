@@ -10,8 +10,7 @@ use crate::engine::{event::Event, execute::Run, executor::Executor};
 /// How often a blocked engine looks whether it was asked to stop.
 pub(super) const STOP_POLL: Duration = Duration::from_millis(100);
 
-const HEARD: &str =
-    "stopping: what runs ends at its next update; Ctrl-C again ends everything now";
+const HEARD: &str = "stopping: what runs ends at its next update; Ctrl-C again ends everything now";
 
 impl Run<'_> {
     pub(super) fn heed_stop(&mut self, executor: &mut dyn Executor, stop: &AtomicBool) {

@@ -42,7 +42,12 @@ fn a_missing_external_has_a_place() {
     let project = toy();
     fs::rename(project.file("rewards.csv"), project.file("reward.csv")).unwrap();
     shows("missing-file.txt", &project, &["plan", "toy.toml"]);
-    let args = ["plan", "toy.toml", "--set", "stages.rewards.path=gone/x.csv"];
+    let args = [
+        "plan",
+        "toy.toml",
+        "--set",
+        "stages.rewards.path=gone/x.csv",
+    ];
     shows("missing-file-set.txt", &project, &args);
     let script = "[stages.script]\nkind = \"command\"\nargv = [\"sh\", \"{files.it}\"]\n\
                   files = { it = \"it.sh\" }\noutputs = { o = \"o\" }\n";
