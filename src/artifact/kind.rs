@@ -21,6 +21,17 @@ pub enum ArtifactType {
     Files,
 }
 
+impl ArtifactType {
+    /// As a sentence has it: `a checkpoint`.
+    pub fn with_article(self) -> String {
+        match self {
+            ArtifactType::Prompts => "a table of prompts".to_owned(),
+            ArtifactType::Files => "a file or folder".to_owned(),
+            other => format!("a {other}"),
+        }
+    }
+}
+
 impl fmt::Display for ArtifactType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

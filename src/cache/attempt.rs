@@ -17,10 +17,12 @@ use std::{
 
 use anyhow::Result;
 
-use crate::cache::{
-    publish::{ensure_dir, new_private_dir},
-    space::fault,
-    store::Cache,
+use crate::{
+    cache::{
+        publish::{ensure_dir, new_private_dir},
+        store::Cache,
+    },
+    disk::fault,
 };
 
 /// The lock inside an attempt's folder.

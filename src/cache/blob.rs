@@ -17,11 +17,11 @@ use crate::{
     cache::{
         publish::{Draft, Placed},
         read::Stamp,
-        space::fault,
         store::{Cache, is_absent},
         walk::{self, Links},
     },
     digest::{Digest, Tree, TreeEntry},
+    disk::fault,
 };
 
 /// Whether a digest names a file's bytes or a tree's listing.

@@ -1,7 +1,7 @@
 //! Publishing and retiring records. The first one committed is canonical; a
 //! later one that differs is kept beside it as evidence. Never changes a byte
 //! of a record that stands.
-use std::fs;
+use std::{collections::HashSet, ffi::OsString, fs};
 
 use anyhow::{Context, Result, bail, ensure};
 
@@ -9,12 +9,12 @@ use crate::{
     cache::{
         index_file,
         publish::Placed,
-        record::{Record, parse},
+        record::{Record, names, parse},
         sealed,
-        space::fault,
         store::{Cache, FORMAT_VERSION, is_absent},
     },
     digest::Key,
+    disk::fault,
 };
 
 /// How often a commit looks again when others change the place under it.
@@ -119,6 +119,17 @@ impl Cache {
             }
         }
         Ok(found)
+    }
+
+    /// The keys of canonical records that lie in quarantine: dropped, or found
+    /// damaged. Such a key may have a new record since.
+    pub fn retired(&self) -> HashSet<Key> {
+        let names = names(&self.root().join("quarantine")).unwrap_or_default();
+        let key = |name: &OsString| {
+            let (stem, _) = name.to_str()?.split_once(".json.")?;
+            stem.parse().ok().map(Key)
+        };
+        names.iter().filter_map(key).collect()
     }
 
     /// Removes a record and those beside it for good, for whoever decides what
@@ -261,6 +272,7 @@ mod tests {
         cache.commit(&second).unwrap();
         assert!(cache.drop_record(&first.key).unwrap());
         assert!(!cache.drop_record(&first.key).unwrap());
+        assert_eq!(cache.retired(), HashSet::from([first.key]));
         assert_eq!(cache.record(&first.key).unwrap(), None);
         assert!(cache.records_beside(&first.key).is_empty());
         assert_eq!(cache.commit(&second).unwrap(), Committed::New);

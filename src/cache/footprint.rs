@@ -10,10 +10,10 @@ use anyhow::Result;
 use crate::{
     cache::{
         read::Stamp,
-        space::fault,
         walk::{self, Links},
     },
     digest::{Digest, Hashing},
+    disk::fault,
 };
 
 /// The stamps of a file, or of every file below a folder.

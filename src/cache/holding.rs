@@ -12,10 +12,10 @@ use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 use crate::{
     cache::{
         record::{Record, names},
-        space::fault,
         store::{Cache, is_absent},
     },
     digest::{Digest, Key},
+    disk::fault,
 };
 
 /// One record and its bytes.

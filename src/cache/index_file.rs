@@ -17,10 +17,10 @@ use crate::{
         blob::{Content, Form},
         index::{IndexEntry, Outputs},
         record::Record,
-        space::fault,
         store::Cache,
     },
     digest::{Digest, Key},
+    disk::fault,
 };
 
 pub(super) const HEADER: &str = "vgh index 1\n";

@@ -14,8 +14,9 @@ use std::{
 use anyhow::Result;
 
 use crate::{
-    cache::{attempt::open_lock, publish::ensure_dir, space::fault, store::Cache},
+    cache::{attempt::open_lock, publish::ensure_dir, store::Cache},
     digest::Digest,
+    disk::fault,
 };
 
 /// How often a lock is asked for again when its file was removed meanwhile.

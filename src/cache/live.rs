@@ -4,11 +4,13 @@ use std::fs::{File, TryLockError};
 
 use anyhow::Result;
 
-use crate::cache::{
-    attempt::open_lock,
-    record::names,
-    space::fault,
-    store::{Cache, is_absent},
+use crate::{
+    cache::{
+        attempt::open_lock,
+        record::names,
+        store::{Cache, is_absent},
+    },
+    disk::fault,
 };
 
 /// The lock in a run's folder.

@@ -29,7 +29,6 @@ mod repair;
 mod scratch;
 mod sealed;
 mod snapshot;
-mod space;
 mod stat;
 mod stat_entry;
 mod stat_file;

@@ -21,10 +21,10 @@ use crate::{
         lease::{holder, same_file},
         publish::ensure_dir,
         record::names,
-        space::fault,
         store::Cache,
     },
     digest::{Digest, Key},
+    disk::fault,
 };
 
 const GATE: &str = "gate";

@@ -17,8 +17,9 @@ use std::{
 use anyhow::{Context, Result, bail};
 
 use crate::{
-    cache::{lease::same_file, space::fault, store::is_absent},
+    cache::{lease::same_file, store::is_absent},
     digest::{Digest, Hashing, each_piece},
+    disk::fault,
 };
 
 #[cfg(test)]

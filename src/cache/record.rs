@@ -19,10 +19,10 @@ use crate::{
     cache::{
         blob::Content,
         sealed,
-        space::fault,
         store::{Cache, FORMAT_VERSION, is_absent},
     },
     digest::{Digest, Key},
+    disk::fault,
 };
 
 /// What executing a key produced.

@@ -21,11 +21,11 @@ use crate::{
         publish::{copy_synced, ensure_dir, sync_dir},
         record::names,
         sealed,
-        space::fault,
         store::Cache,
         walk::{self, Links},
     },
     digest::{self, Digest, Tree, TreeEntry},
+    disk::fault,
 };
 
 const MANIFEST: &str = "manifest.json";

@@ -15,9 +15,9 @@ use crate::{
         attempt::{AttemptDir, nonce},
         publish::{Draft, Placed, ensure_dir},
         read::Stamp,
-        space::{available, fault},
     },
     digest::{Digest, Key, Tree},
+    disk::{available, fault},
 };
 
 /// The version of everything on disk; another one is refused, never reinterpreted.

@@ -17,10 +17,10 @@ use crate::{
         blob::{Content, Form},
         read::Broken,
         record::{Record, names},
-        space::fault,
         store::Cache,
     },
     digest::{Digest, Key},
+    disk::fault,
 };
 
 /// What a check found.

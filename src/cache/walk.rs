@@ -9,7 +9,7 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 
-use crate::cache::space::fault;
+use crate::disk::fault;
 
 /// Set-user-id and set-group-id.
 const SET_ID: u32 = 0o6000;

@@ -136,6 +136,8 @@ fn costs(pipeline: &Pipeline, outcome: &Outcome) -> Vec<Cost> {
 /// What a kind is paid for, by what it takes and gives.
 fn phase(stage: &StageMeaning) -> Phase {
     let gives = |artifact: ArtifactType| stage.outputs.iter().any(|port| port.artifact == artifact);
+    // A table that was measured elsewhere cost nothing of it here.
+    let imports = stage.kind.open.is_none() && stage.kind.ports.inputs.is_empty();
     let makes = [
         ArtifactType::Checkpoint,
         ArtifactType::Corpus,
@@ -143,6 +145,8 @@ fn phase(stage: &StageMeaning) -> Phase {
     ];
     if makes.into_iter().any(gives) {
         Phase::Ladder
+    } else if imports {
+        Phase::Analysis
     } else if gives(ArtifactType::Table("rewards")) {
         Phase::Rl
     } else if ["signal", "headroom", "scores"]
@@ -160,8 +164,8 @@ fn phase(stage: &StageMeaning) -> Phase {
 pub(super) struct Answer {
     /// The answer, trust, cost.
     said: Vec<String>,
-    /// Where to look.
-    place: String,
+    /// Where to look; none where there is nothing.
+    place: Option<String>,
 }
 
 impl Answer {
@@ -176,8 +180,12 @@ impl Answer {
             .unwrap_or_default();
         said.extend(cost_sentence(&costs(pipeline, outcome)));
         let place = match report {
-            Some(report) => format!("Report: {}", report.path.display()),
-            None => format!("Results: {}", published.folder.display()),
+            Some(report) => Some(format!("Report: {}", report.path.display())),
+            // All but the list of them.
+            None if published.files.len() > 1 => {
+                Some(format!("Results: {}", published.folder.display()))
+            }
+            None => None,
         };
         Answer { said, place }
     }
@@ -185,7 +193,7 @@ impl Answer {
     /// With what the run did, told by [`counts`].
     pub(super) fn lines<'a>(&'a self, counts: &'a str) -> impl Iterator<Item = &'a str> {
         let said = self.said.iter().map(String::as_str);
-        said.chain([counts, self.place.as_str()])
+        said.chain([counts]).chain(self.place.as_deref())
     }
 }
 

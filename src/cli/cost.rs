@@ -22,7 +22,9 @@ pub(super) fn lines(plan: &Plan, pipeline: &Pipeline, graph: &Graph) -> Vec<Stri
         lines.push(format!("with every maybe   {}", words(&at_most)));
     }
     if let Some(unknown) = unknown(&at_most) {
-        lines.push(format!("no estimate for    {unknown}"));
+        // In one column with the lines above, where there are any.
+        let gap = if lines.is_empty() { " " } else { "    " };
+        lines.push(format!("no estimate for{gap}{unknown}"));
     }
     lines
 }
@@ -75,13 +77,15 @@ fn words(cost: &Cost) -> String {
     parts.join(", ")
 }
 
-/// `0.20 h`; three places where two would say nothing.
+/// `0.20 h`; three places where two would say nothing, seconds where three.
 fn hours(ms: u64) -> String {
     let hours = ms as f64 / HOUR_MS;
     if hours >= 0.1 {
         format!("{hours:.2} h")
-    } else {
+    } else if hours >= 0.01 {
         format!("{hours:.3} h")
+    } else {
+        duration(ms)
     }
 }
 
@@ -95,7 +99,7 @@ fn unknown(cost: &Cost) -> Option<String> {
         .map(|kind| format!("`{kind}`"))
         .collect();
     Some(format!(
-        "{} of kinds never run before: {}",
+        "{} of kinds without earlier results: {}",
         plural(cost.unknown, "instance"),
         kinds.join(", ")
     ))
@@ -128,8 +132,8 @@ mod tests {
             ["0 B", "999 B", "1.5 KiB", "38.1 MiB"]
         );
         assert_eq!(
-            [0, 36_000, 5_400_000].map(hours),
-            ["0.000 h", "0.010 h", "1.50 h"]
+            [0, 480, 36_000, 5_400_000].map(hours),
+            ["0.00 s", "0.48 s", "0.010 h", "1.50 h"]
         );
     }
 }

@@ -53,8 +53,11 @@ fn text(diff: &Diff) -> String {
         out.push_str("\nLargest differences of numbers\n");
         out.push_str(&numbers(diff));
     }
-    for table in &diff.not_compared {
-        out.push_str(&format!("\nNot compared: {table}\n"));
+    if !diff.not_compared.is_empty() {
+        out.push_str("\nNot compared\n");
+        for table in &diff.not_compared {
+            out.push_str(&format!("  {table}\n"));
+        }
     }
     let same = plural(diff.same, "instance");
     out.push_str(&format!(
@@ -139,7 +142,9 @@ fn numbers(diff: &Diff) -> String {
                 digits(number.largest),
                 digits(a),
                 digits(b),
-                format!("{} row {}", number.instance, number.row),
+                format!("{} {}", number.instance, number.at)
+                    .trim_end()
+                    .to_owned(),
             ]
         })
         .collect();

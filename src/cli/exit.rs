@@ -60,7 +60,11 @@ impl From<Faults> for Failure {
 }
 
 impl From<anyhow::Error> for Failure {
+    /// A fault of the text keeps its place, wherever it was found.
     fn from(error: anyhow::Error) -> Failure {
-        Failure::Effect(error)
+        match error.downcast::<Faults>() {
+            Ok(faults) => Failure::Faults(faults),
+            Err(error) => Failure::Effect(error),
+        }
     }
 }

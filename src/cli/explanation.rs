@@ -47,6 +47,7 @@ pub(super) fn because(reason: &Reason) -> &'static str {
         Reason::BytesMissing => "its bytes are gone and are wanted",
         Reason::InputsChange => "something before it runs",
         Reason::Forced => "forced",
+        Reason::Dropped => "its result was dropped or damaged",
     }
 }
 
@@ -69,8 +70,9 @@ pub(super) fn difference(difference: &Difference, detail: Detail) -> String {
             change,
             producer,
         } => {
+            let gathered = !at.is_empty();
             let at = match detail {
-                Detail::Full if !at.is_empty() => format!("[{at}]"),
+                Detail::Full if gathered => format!("[{at}]"),
                 _ => String::new(),
             };
             let from = producer
@@ -78,6 +80,10 @@ pub(super) fn difference(difference: &Difference, detail: Detail) -> String {
                 .map(|producer| format!(" from {}", detail.name(producer)));
             let from = from.unwrap_or_default();
             match change {
+                // Which ones, only `why` of one instance lists.
+                Change::Added | Change::Removed if detail == Detail::Common && gathered => {
+                    format!("input {port}  gathers other coordinates")
+                }
                 Change::Added => format!("input {port}{at}  new{from}"),
                 Change::Removed => format!("input {port}{at}  gone"),
                 Change::Content if detail == Detail::Common => {
@@ -126,7 +132,7 @@ pub(super) fn lines(explained: &Explanation, detail: Detail) -> Vec<String> {
         };
         lines.push(format!(
             "made {} on {} ({}) in {}{run}{named}",
-            made.started,
+            whole_seconds(&made.started),
             made.host,
             made.device,
             duration(made.duration_ms)
@@ -135,7 +141,10 @@ pub(super) fn lines(explained: &Explanation, detail: Detail) -> Vec<String> {
     if let Some(compared) = &explained.compared {
         let near = near(compared.nearness);
         lines.push(match detail {
-            Detail::Full => format!("compared with {near}, of {}", compared.made.started),
+            Detail::Full => format!(
+                "compared with {near}, of {}",
+                whole_seconds(&compared.made.started)
+            ),
             Detail::Common => format!("compared with {near}"),
         });
     }
@@ -165,13 +174,35 @@ pub(super) fn lines(explained: &Explanation, detail: Detail) -> Vec<String> {
     lines
 }
 
-/// The same line is said once, with how often it holds.
-fn some<T>(items: &[T], line: impl Fn(&T) -> String, detail: Detail) -> Vec<String> {
-    let mut lines: Vec<String> = items.iter().map(line).collect();
-    if detail == Detail::Common {
-        lines.dedup();
-        return lines;
+/// RFC 3339 without a fraction: `2026-11-24T14:25:10Z`.
+fn whole_seconds(moment: &str) -> String {
+    match moment.split_once('.') {
+        Some((seconds, rest)) => {
+            let zone = rest.trim_start_matches(|c: char| c.is_ascii_digit());
+            format!("{seconds}{zone}")
+        }
+        None => moment.to_owned(),
     }
+}
+
+/// Each text once, in the order of their first places.
+pub(super) fn distinct(texts: impl IntoIterator<Item = String>) -> Vec<String> {
+    let mut found: Vec<String> = Vec::new();
+    for text in texts {
+        if !found.contains(&text) {
+            found.push(text);
+        }
+    }
+    found
+}
+
+/// What many instances have in common is said once; of one, not everything.
+fn some<T>(items: &[T], line: impl Fn(&T) -> String, detail: Detail) -> Vec<String> {
+    let lines = items.iter().map(line);
+    if detail == Detail::Common {
+        return distinct(lines);
+    }
+    let mut lines: Vec<String> = lines.collect();
     let more = lines.len().saturating_sub(2 * NAMED_MAX);
     if more > 0 {
         lines.truncate(2 * NAMED_MAX);
@@ -229,6 +260,7 @@ fn cause(cause: &Cause, detail: Detail) -> String {
         Cause::New => "new, nothing of its kind was run before".to_owned(),
         Cause::BytesMissing => "its bytes are gone".to_owned(),
         Cause::Forced => "forced".to_owned(),
+        Cause::Dropped => "its result was dropped or damaged".to_owned(),
         Cause::OtherBytes => "delivers other bytes than were used before".to_owned(),
     }
 }
@@ -254,5 +286,54 @@ pub(super) fn listing(labels: &[String], detail: Detail) -> String {
         format!("{named} and {more} more")
     } else {
         named
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn input(at: &str, change: Change) -> Difference {
+        Difference::Input {
+            port: "costates".to_owned(),
+            at: at.to_owned(),
+            before: None,
+            now: None,
+            change,
+            producer: Some("costates@step=25".to_owned()),
+        }
+    }
+
+    #[test]
+    fn other_coordinates_of_a_gather_are_said_once() {
+        let all = [
+            input("step=100", Change::Removed),
+            input("step=25", Change::Content),
+            input("step=50", Change::Added),
+        ];
+        let said = some(&all, |one| difference(one, Detail::Common), Detail::Common);
+        assert_eq!(
+            said,
+            [
+                "input costates  gathers other coordinates",
+                "input costates  other bytes from costates"
+            ]
+        );
+        assert_eq!(
+            difference(&all[2], Detail::Full),
+            "input costates[step=50]  new from costates@step=25"
+        );
+        // On a port that takes one there are no coordinates.
+        assert_eq!(
+            difference(&input("", Change::Removed), Detail::Common),
+            "input costates  gone"
+        );
+    }
+
+    #[test]
+    fn moments_are_told_to_the_second() {
+        let moments = ["2026-11-24T14:25:10.982095002Z", "2026-11-24T14:25:10Z"];
+        let expected = "2026-11-24T14:25:10Z";
+        assert_eq!(moments.map(whole_seconds), [expected; 2]);
     }
 }

@@ -1,7 +1,11 @@
 //! Opening the cache to look back, and which run a word names.
 use crate::{
     cache::Cache,
-    cli::{args::CachePlace, exit::Failure, workplace::cache_root},
+    cli::{
+        args::CachePlace,
+        exit::Failure,
+        workplace::{cache_root, no_cache},
+    },
     diagnostic::listing,
     runs::{Past, find},
 };
@@ -10,12 +14,7 @@ use crate::{
 pub(super) fn open(place: &CachePlace) -> Result<Cache, Failure> {
     let root = cache_root(place.cache.as_deref())?;
     let cache = Cache::open_existing(&root).map_err(Failure::Cache)?;
-    cache.ok_or_else(|| {
-        Failure::Usage(format!(
-            "no cache at {}: run a pipeline first, or name another place with --cache",
-            root.display()
-        ))
-    })
+    cache.ok_or_else(|| no_cache(&root))
 }
 
 /// The run that a word names.

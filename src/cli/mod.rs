@@ -16,6 +16,7 @@ mod lookback;
 mod machine;
 mod main;
 mod memory;
+mod pipeline_file;
 mod plan;
 mod results;
 mod run;

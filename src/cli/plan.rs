@@ -18,7 +18,7 @@ use crate::{
     cli::{
         args, cost,
         exit::{Exit, Failure},
-        explanation::{Detail, because, difference, listing},
+        explanation::{Detail, because, difference, distinct, listing},
         workplace::Workplace,
     },
     engine::{
@@ -187,7 +187,7 @@ impl Told<'_> {
                     format!("its bytes are gone and wanted by {behind}")
                 }
             }
-            State::Run(reason @ Reason::Forced) => because(reason).to_owned(),
+            State::Run(reason @ (Reason::Forced | Reason::Dropped)) => because(reason).to_owned(),
             State::Maybe(_) => format!("waits for {behind}"),
             State::Run(reason) => {
                 let study = self.explainer.study(entry.id, None);
@@ -206,10 +206,8 @@ impl Told<'_> {
 
 /// `params.alpha  1.0 -> 2.0, ...`: what differs from the nearest result.
 fn changed(study: &Study, detail: Detail) -> String {
-    let mut said: Vec<String> = (study.differences.iter())
-        .map(|one| difference(one, detail).replace("  ", " "))
-        .collect();
-    said.dedup();
+    let differences = study.differences.iter();
+    let mut said = distinct(differences.map(|one| difference(one, detail).replace("  ", " ")));
     let more = said.len().saturating_sub(REASONS_MAX);
     said.truncate(REASONS_MAX);
     if more > 0 {

@@ -1,17 +1,15 @@
 //! `vgh show`: prints a result, a table as a table.
 #![expect(clippy::print_stdout, reason = "the command's output")]
-use anyhow::Context as _;
-
 use crate::{
     artifact::{
         ArtifactType, Coords,
         table::{TableForm, TablePrinter},
     },
-    cache::{Cache, Content, Form},
+    cache::{Broken, Cache, Content, Form},
     cli::{
         args,
         exit::{Exit, Failure},
-        workplace::Workplace,
+        workplace::{Workplace, no_cache},
     },
     engine::plan,
     pipeline::InstanceId,
@@ -33,10 +31,7 @@ pub(super) fn show(args: &args::Show) -> Result<Exit, Failure> {
         )));
     };
     let Some((cache, index)) = place.existing_cache()? else {
-        return Err(Failure::Usage(format!(
-            "no cache at {}: run the pipeline first",
-            place.cache_root.display()
-        )));
+        return Err(no_cache(&place.cache_root));
     };
     let externals = place.externals(Some(&cache))?;
     let plan = plan(
@@ -60,9 +55,7 @@ pub(super) fn show(args: &args::Show) -> Result<Exit, Failure> {
             .find(|entry| entry.id == id)
             .and_then(|entry| entry.outputs());
         let Some(outputs) = outputs else {
-            return Err(Failure::Usage(format!(
-                "`{label}` has no result yet: `vgh run {label}` makes it"
-            )));
+            return Err(place.no_result(id));
         };
         for port in ports(&place, id, args.output.as_deref())? {
             if let Some(content) = outputs.get(port.name) {
@@ -81,7 +74,7 @@ pub(super) fn show(args: &args::Show) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
-/// The outputs asked for: one by name, else all.
+/// The outputs asked for: one by name, else those that the selectors name.
 fn ports(
     place: &Workplace,
     id: InstanceId,
@@ -89,7 +82,8 @@ fn ports(
 ) -> Result<Vec<&'static OutputPort>, Failure> {
     let stage = place.pipeline.stage_of(id);
     let Some(name) = name else {
-        return Ok(stage.outputs.clone());
+        let ports = stage.outputs.iter().copied();
+        return Ok(ports.filter(|port| place.wants(id, port.name)).collect());
     };
     let known: Vec<String> = stage
         .outputs
@@ -119,18 +113,13 @@ fn print_one(
         (ArtifactType::Table(_) | ArtifactType::Prompts, Form::File) => {
             let path = cache
                 .verified(&content.digest, content.size)
-                .map_err(|broken| {
-                    Failure::Effect(
-                        anyhow::Error::new(broken)
-                            .context(format!("read `{title}`: run the pipeline again to make it")),
-                    )
-                })?;
+                .map_err(|broken| lost(&title, broken))?;
             printer.add(&title, port.name, &path, coords)?;
         }
         (_, Form::Tree) => {
             let tree = cache
                 .tree(&content.digest)
-                .with_context(|| format!("read `{title}`"))?;
+                .map_err(|broken| lost(&title, broken))?;
             let files = tree
                 .files
                 .iter()
@@ -143,4 +132,17 @@ fn print_one(
         ),
     }
     Ok(())
+}
+
+/// What is wrong with the bytes of a result, then what to do about it. Bytes
+/// that are gone were perhaps let go on purpose, and are no damage.
+fn lost(title: &str, broken: Broken) -> Failure {
+    let missing = matches!(broken, Broken::Missing(_));
+    let why = anyhow::Error::new(broken);
+    let told = anyhow::anyhow!("`{title}` cannot be read: {why:#}; `vgh run` makes it again");
+    if missing {
+        Failure::Effect(told)
+    } else {
+        Failure::Cache(told)
+    }
 }

@@ -1,7 +1,7 @@
 //! Where the pipeline and the cache are, and how they are opened.
 use std::{
     collections::BTreeSet,
-    env, fs,
+    env,
     path::{Path, PathBuf},
 };
 
@@ -9,17 +9,16 @@ use anyhow::{Context as _, anyhow};
 
 use crate::{
     cache::{Cache, RecordIndex, StatIndex},
-    cli::{args::Place, exit::Failure},
+    cli::{
+        args::Place,
+        exit::Failure,
+        pipeline_file::{named_without_folder, read, split},
+    },
     diagnostic::Source,
     engine::{Externals, Graph},
-    pipeline::{InstanceId, Pipeline, Selector, decode, load},
+    pipeline::{InstanceId, Pipeline, Selector, load},
     stages::KINDS,
 };
-
-const FOLDER: &str = "pipelines";
-const DEFAULT: &str = "pipelines/quickstart.toml";
-const EMBEDDED: &str = include_str!("../../pipelines/quickstart.toml");
-const EMBEDDED_NAME: &str = "quickstart.toml (embedded)";
 
 /// The text of a pipeline and where all is, before anything is made of it.
 pub(super) struct Written {
@@ -45,6 +44,11 @@ pub(super) struct Workplace {
     pub(super) pipeline: Pipeline,
     /// What the selectors name; `None` asks for everything.
     pub(super) targets: Option<Vec<InstanceId>>,
+    /// The output that each selector names, if any, and its instances.
+    selected: Vec<(Option<String>, Vec<InstanceId>)>,
+    /// The words that led here.
+    words: Vec<String>,
+    set: Vec<String>,
     pub(super) cache_root: PathBuf,
 }
 
@@ -56,20 +60,52 @@ impl Workplace {
     pub(super) fn of(written: Written, place: &Place) -> Result<Workplace, Failure> {
         let pipeline = load(written.source, written.folder, KINDS, &place.set)?;
         let (_, words) = split(&place.words);
-        let targets = if words.is_empty() {
-            None
-        } else {
-            let selectors: Vec<Selector> = words
-                .iter()
-                .map(|word| Selector::parse(word))
-                .collect::<Result<_, _>>()?;
-            Some(pipeline.select(&selectors)?)
-        };
+        let selectors: Vec<Selector> = words
+            .iter()
+            .map(|word| Selector::parse(word))
+            .collect::<Result<_, _>>()?;
+        if let Some(failure) = named_without_folder(&selectors, &pipeline) {
+            return Err(failure);
+        }
+        // All together first, so that all their faults are told at once.
+        let targets = pipeline.select(&selectors)?;
+        let mut selected = Vec::new();
+        for selector in selectors {
+            let found = pipeline.select(std::slice::from_ref(&selector))?;
+            selected.push((selector.output, found));
+        }
         Ok(Workplace {
             pipeline,
-            targets,
+            targets: (!selected.is_empty()).then_some(targets),
+            selected,
+            words: place.words.clone(),
+            set: place.set.clone(),
             cache_root: written.cache_root,
         })
+    }
+
+    /// Whether the selectors ask for this output of an instance.
+    pub(super) fn wants(&self, id: InstanceId, output: &str) -> bool {
+        self.selected.iter().any(|(named, instances)| {
+            named.as_ref().is_none_or(|named| named == output)
+                && instances.binary_search(&id).is_ok()
+        })
+    }
+
+    /// That an instance has no result, and what makes it.
+    pub(super) fn no_result(&self, id: InstanceId) -> Failure {
+        let label = self.pipeline.label(id);
+        let mut command = "vgh run".to_owned();
+        if let Some(file) = split(&self.words).0 {
+            command.push_str(&format!(" {}", file.display()));
+        }
+        command.push_str(&format!(" {label}"));
+        for set in &self.set {
+            command.push_str(&format!(" --set '{set}'"));
+        }
+        Failure::Usage(format!(
+            "`{label}` has no result for what the file says now: `{command}` makes it"
+        ))
     }
 
     /// The instances that `--force` names; they are asked for as well.
@@ -122,62 +158,12 @@ impl Workplace {
     }
 }
 
-/// A first word that looks like a path is the file; the rest are selectors.
-pub(super) fn split(words: &[String]) -> (Option<&Path>, &[String]) {
-    match words.split_first() {
-        Some((first, rest)) if looks_like_file(first) => (Some(Path::new(first)), rest),
-        _ => (None, words),
-    }
-}
-
-fn looks_like_file(word: &str) -> bool {
-    Path::new(word)
-        .extension()
-        .is_some_and(|extension| extension == "toml")
-        || word.contains('/')
-}
-
-fn read(file: Option<&Path>) -> Result<(Source, PathBuf), Failure> {
-    let path = match file {
-        Some(path) => path.to_owned(),
-        None => match default_file()? {
-            Some(path) => path,
-            None => return Ok((Source::file(EMBEDDED_NAME, EMBEDDED), PathBuf::from("."))),
-        },
-    };
-    let bytes = fs::read(&path)
-        .map_err(|error| Failure::Usage(format!("read {}: {error}", path.display())))?;
-    let folder = path.parent().map_or_else(PathBuf::new, Path::to_owned);
-    Ok((decode(&path.display().to_string(), bytes)?, folder))
-}
-
-/// `pipelines/quickstart.toml`, else the only file there; `None` without a folder.
-fn default_file() -> Result<Option<PathBuf>, Failure> {
-    if Path::new(DEFAULT).is_file() {
-        return Ok(Some(DEFAULT.into()));
-    }
-    let Ok(entries) = fs::read_dir(FOLDER) else {
-        return Ok(None);
-    };
-    let paths = entries.filter_map(Result::ok).map(|entry| entry.path());
-    let mut files: Vec<PathBuf> = paths
-        .filter(|path| path.extension().is_some_and(|ext| ext == "toml"))
-        .collect();
-    files.sort();
-    match files.as_slice() {
-        [] => Ok(None),
-        [one] => Ok(Some(one.clone())),
-        several => {
-            let names: Vec<String> = several
-                .iter()
-                .map(|path| format!("  {}", path.display()))
-                .collect();
-            Err(Failure::Usage(format!(
-                "several pipelines here; name one of them:\n{}",
-                names.join("\n")
-            )))
-        }
-    }
+/// That there is no cache, and what to do about it.
+pub(super) fn no_cache(root: &Path) -> Failure {
+    Failure::Usage(format!(
+        "no cache at {}: run a pipeline first, or name another place with --cache",
+        root.display()
+    ))
 }
 
 /// Where the cache is: as named, else the nearest.

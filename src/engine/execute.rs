@@ -12,16 +12,14 @@ mod lookup;
 mod mend;
 mod opening;
 mod retry;
+mod stop;
 mod temp;
 
 use std::{
     cell::RefCell,
     collections::{BTreeMap, BTreeSet},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::{Duration, Instant},
+    sync::{Arc, atomic::AtomicBool},
+    time::Instant,
 };
 
 use anyhow::{Context as _, Result};
@@ -37,6 +35,7 @@ use crate::{
             guard::Guarded,
             mend::Mending,
             retry::Delayed,
+            stop::STOP_POLL,
             temp::Passing,
         },
         executor::{Begun, Executor},
@@ -52,9 +51,6 @@ use crate::{
 
 pub use deliver::Deliver;
 use opening::opening;
-
-/// How often a blocked engine looks whether it was asked to stop.
-const STOP_POLL: Duration = Duration::from_millis(100);
 
 pub struct Options<'a> {
     /// Counted processors.
@@ -221,11 +217,7 @@ impl Run<'_> {
         pin: &Pin,
     ) -> Result<()> {
         loop {
-            if options.stop.load(Ordering::Relaxed) && !self.totals.interrupted {
-                self.totals.interrupted = true;
-                self.schedule.close();
-                executor.stop();
-            }
+            self.heed_stop(executor, options.stop);
             self.wake();
             let longest = if self.elsewhere.awaited() {
                 LOOK

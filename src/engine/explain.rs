@@ -23,12 +23,12 @@ use crate::{
         },
         externals::Externals,
         key::Manifest,
-        plan::{Plan, State},
+        plan::{Plan, Reason, State},
     },
     pipeline::{InstanceId, Pipeline},
 };
 
-pub use difference::{Change, Difference};
+pub use difference::{Change, Difference, differences};
 pub use earlier::Nearness;
 pub use root::{Cause, Root};
 
@@ -89,6 +89,7 @@ pub struct Compared {
 }
 
 /// What an instance is compared with, and the outcome.
+#[derive(Default)]
 pub struct Study {
     pub compared: Option<Compared>,
     pub differences: Vec<Difference>,
@@ -163,16 +164,17 @@ impl<'a> Explainer<'a> {
     }
 
     /// Compares an instance with the nearest earlier result, or with `used`,
-    /// which made what its consumer used before.
+    /// which made what its consumer used before. What was dropped is compared
+    /// with nothing: no change of its own set it off.
     pub fn study(&mut self, id: InstanceId, used: Option<Key>) -> Study {
-        let now = self.entries(id);
-        let nearest = self.nearest(id, &now, used);
+        if self.is_dropped(id) {
+            return Study::default();
+        }
+        let manifest = self.manifest(id);
+        let now = Entries::of(&manifest.0);
+        let nearest = self.nearest(id, (&manifest, &now), used);
         let Some((past, at, nearness)) = nearest else {
-            return Study {
-                compared: None,
-                differences: Vec::new(),
-                inputs_before: BTreeMap::new(),
-            };
+            return Study::default();
         };
         let past = &past[at];
         let mut differences = past.entries.differences(&now);
@@ -199,10 +201,15 @@ impl<'a> Explainer<'a> {
         }
     }
 
+    fn is_dropped(&self, id: InstanceId) -> bool {
+        let entry = self.plan.entry(id);
+        entry.is_some_and(|entry| entry.state == State::Run(Reason::Dropped))
+    }
+
     /// The manifest as far as it is known.
-    fn entries(&self, id: InstanceId) -> Entries {
+    fn manifest(&self, id: InstanceId) -> Manifest {
         let instance = self.pipeline.instance(id);
-        let manifest = Manifest::partial(
+        Manifest::partial(
             self.pipeline.stage_of(id).kind,
             instance,
             self.externals.of(id),
@@ -211,14 +218,13 @@ impl<'a> Explainer<'a> {
                 let producer = self.plan.entry(source.instance)?;
                 producer.outputs()?.get(source.output.name)
             },
-        );
-        Entries::of(&manifest.0)
+        )
     }
 
     fn nearest(
         &mut self,
         id: InstanceId,
-        now: &Entries,
+        (manifest, now): (&Manifest, &Entries),
         used: Option<Key>,
     ) -> Option<(Rc<[Past]>, usize, Nearness)> {
         let (instance, kind) = (self.pipeline.instance(id), self.pipeline.stage_of(id).kind);
@@ -230,7 +236,8 @@ impl<'a> Explainer<'a> {
             label: &self.pipeline.label(id),
             entries: now,
             shape: shape.digest(),
-            family: known.map(|_| shape.family(kind)),
+            // A family has its inputs: it is known once all of them are.
+            family: known.map(|_| manifest.family(kind)),
             but: known,
             used,
         };

@@ -10,8 +10,9 @@ use anyhow::{Context as _, Result, bail};
 
 use crate::{
     cache::StatIndex,
+    diagnostic::Diagnostic,
     digest::Digest,
-    pipeline::{InstanceId, Pipeline},
+    pipeline::{InstanceId, ParamPlace, Pipeline},
     stage::{Action, Delivery, External, Foreign},
 };
 
@@ -37,10 +38,13 @@ impl Externals {
     /// Hashes what the pipeline names; `stat` remembers unchanged files.
     ///
     /// # Errors
-    /// When a file cannot be read: the stage, the parameter and the path.
+    /// [`crate::diagnostic::Faults`] where the text names what is not there,
+    /// all at once; otherwise when a file cannot be read: the stage, the
+    /// parameter and the path.
     pub fn digest(pipeline: &Pipeline, stat: &mut StatIndex) -> Result<Externals> {
         let mut externals = Externals::default();
         let mut seen: HashMap<PathBuf, Digest> = HashMap::new();
+        let mut missing = Vec::new();
         // The folder of a bare file name is empty, which has no absolute form.
         let folder = absolute(Path::new(".").join(&pipeline.folder))
             .with_context(|| format!("cannot find {}", pipeline.folder.display()))?;
@@ -58,6 +62,10 @@ impl Externals {
                 // Many instances may name one large folder.
                 let digest = match seen.entry(folder.join(&external.path)) {
                     Entry::Occupied(known) => *known.get(),
+                    Entry::Vacant(place) if matches!(place.key().try_exists(), Ok(false)) => {
+                        missing.push(not_there(pipeline, id, &external, place.key()));
+                        continue;
+                    }
                     Entry::Vacant(place) => {
                         let digest = stat.content_of(place.key()).with_context(named)?;
                         *place.insert(digest)
@@ -66,6 +74,9 @@ impl Externals {
                 let outside = externals.outside.entry(id).or_default();
                 outside.digests.insert(external.param, digest);
             }
+        }
+        if !missing.is_empty() {
+            return Err(pipeline.faults_at(missing).into());
         }
         externals.places = seen.into_keys().collect();
         Ok(externals)
@@ -122,6 +133,30 @@ impl Externals {
             inputs: deliveries(pipeline, id),
         })
     }
+}
+
+/// What is said of a file or folder that is named and not there.
+fn not_there<'a>(
+    pipeline: &'a Pipeline,
+    id: InstanceId,
+    external: &External,
+    place: &Path,
+) -> (ParamPlace<'a>, Diagnostic) {
+    let stage = &pipeline.stage_of(id).name;
+    let fault = Diagnostic::new(format!(
+        "`{}` of stage `{stage}` names {}, which is not there",
+        external.param,
+        external.path.display()
+    ))
+    .label(format!("there is no {}", place.display()));
+    let beside = place.parent().and_then(|folder| folder.read_dir().ok());
+    let beside: Vec<String> = (beside.into_iter().flatten().flatten())
+        .filter_map(|entry| entry.file_name().into_string().ok())
+        .collect();
+    let name = place.file_name().and_then(|name| name.to_str());
+    let fault = fault.nearest(name.unwrap_or_default(), beside.iter().map(String::as_str));
+    let param = external.param;
+    (ParamPlace { stage, param }, fault)
 }
 
 /// Where the externals of an instance lie, by parameter.

@@ -9,7 +9,11 @@ mod cost;
 mod estimate;
 mod passes;
 
-use std::{collections::BTreeSet, time::SystemTime};
+use std::{
+    cell::OnceCell,
+    collections::{BTreeSet, HashSet},
+    time::SystemTime,
+};
 
 use serde::Serialize;
 
@@ -34,6 +38,8 @@ pub use passes::Pass;
 pub enum Reason {
     /// The key is known and no record has it.
     NoRecord,
+    /// The key is known, and its record was retired: dropped, or found damaged.
+    Dropped,
     /// The key is not known yet, and nothing of this shape was ever run.
     NewShape,
     /// There is a record, but bytes that are wanted are gone.
@@ -137,6 +143,7 @@ pub fn plan_forcing(
         externals,
         cache,
         forced,
+        retired: OnceCell::new(),
         entries: vec![None; pipeline.instances.len()],
         wanted: vec![Wanted::default(); pipeline.instances.len()],
     };
@@ -168,6 +175,8 @@ struct Draft<'a> {
     externals: &'a Externals,
     cache: Option<(&'a Cache, &'a RecordIndex)>,
     forced: &'a BTreeSet<InstanceId>,
+    /// Keys whose records were retired; looked up when the first is missing.
+    retired: OnceCell<HashSet<Key>>,
     entries: Vec<Option<Planned>>,
     wanted: Vec<Wanted>,
 }
@@ -201,7 +210,11 @@ impl Draft<'_> {
             if forced {
                 planned.state = State::Run(Reason::Forced);
             } else if planned.record.is_none() {
-                planned.state = State::Run(Reason::NoRecord);
+                planned.state = State::Run(if self.is_retired(&key) {
+                    Reason::Dropped
+                } else {
+                    Reason::NoRecord
+                });
             }
             return planned;
         }
@@ -219,6 +232,12 @@ impl Draft<'_> {
             State::Run(Reason::NewShape)
         };
         planned
+    }
+
+    fn is_retired(&self, key: &Key) -> bool {
+        let look = || self.cache.map(|(cache, _)| cache.retired());
+        let retired = self.retired.get_or_init(|| look().unwrap_or_default());
+        retired.contains(key)
     }
 
     fn outputs(&self, id: InstanceId) -> Option<&Settled> {

@@ -171,19 +171,19 @@ fn missing(
             .map(|(stage, _)| stage.name.get_ref().as_str())
             .filter(|name| name != stage.name.get_ref())
             .collect();
+        let artifact = port.artifact.with_article();
         let fault = Diagnostic::new(format!(
             "stage `{}` has no input `{}`",
             stage.name, port.name
         ))
         .at(place)
-        .label(format!("needs {} = a {}", port.name, port.artifact));
+        .label(format!("needs {} = {artifact}", port.name));
         faults.push(match makers.as_slice() {
-            [] => fault.help(format!("no stage of this file makes a {}", port.artifact)),
+            [] => fault.help(format!("no stage of this file makes {artifact}")),
             makers => fault.help(format!(
-                "add inputs = {{ {} = \"{}\" }}; a {} is made by: {}",
+                "add inputs = {{ {} = \"{}\" }}; {artifact} is made by: {}",
                 port.name,
                 makers[0],
-                port.artifact,
                 listing(makers)
             )),
         });
@@ -326,8 +326,10 @@ fn output(
         return match named.copied() {
             Some(output) if fits(port, output) => Ok(output),
             Some(output) => Err(Diagnostic::new(format!(
-                "`{stage}.{name}` is a {}, but `{}` takes a {}",
-                output.artifact, port.name, port.artifact
+                "`{stage}.{name}` is {}, but `{}` takes {}",
+                output.artifact.with_article(),
+                port.name,
+                port.artifact.with_article()
             ))
             .label(format!("outputs of `{stage}`: {}", shown()))),
             None => Err(Diagnostic::new(format!("`{stage}` has no output `{name}`"))
@@ -355,7 +357,11 @@ fn output(
             "`{stage}` has no output that `{}` takes",
             port.name
         ))
-        .label(format!("`{}` takes a {}", port.name, port.artifact))
+        .label(format!(
+            "`{}` takes {}",
+            port.name,
+            port.artifact.with_article()
+        ))
         .help(if outputs.is_empty() {
             format!("`{stage}` has no outputs")
         } else {

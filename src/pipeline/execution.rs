@@ -118,7 +118,7 @@ fn snapshots(node: &Node<'_>) -> Result<Snapshots, Diagnostic> {
 }
 
 /// A number with the unit behind it, by a table of units.
-fn with_unit(text: &str, units: &[(&str, f64)]) -> Option<f64> {
+pub fn with_unit(text: &str, units: &[(&str, f64)]) -> Option<f64> {
     let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.')?;
     let (number, unit) = text.split_at(digits);
     let (_, factor) = units.iter().find(|(name, _)| *name == unit.trim())?;

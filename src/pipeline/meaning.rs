@@ -17,6 +17,10 @@ pub struct Pipeline {
     pub name: String,
     /// The text as it was read, for the report and the run's folder.
     pub text: String,
+    /// What faults call the text; none for none.
+    pub(super) shown: Option<String>,
+    /// Values of `--set`.
+    pub(super) overrides: Vec<String>,
     /// Relative externals start here: the folder of the file.
     pub folder: PathBuf,
     pub axes: Vec<Axis>,

@@ -9,6 +9,7 @@ mod facts;
 mod frame;
 mod labels;
 mod limits;
+mod locate;
 mod meaning;
 mod names;
 mod node;
@@ -24,8 +25,9 @@ mod run_names;
 mod selector;
 mod syntax;
 
-pub use execution::parse_bytes;
+pub use execution::{parse_bytes, with_unit};
 pub use limits::{INSTANCES as INSTANCE_LIMIT, TEXT as TEXT_LIMIT, decode};
+pub use locate::ParamPlace;
 pub use meaning::{
     Axis, Execution, Input, InputSource, Instance, InstanceId, Pipeline, Resources, Snapshots,
     StageMeaning,

@@ -92,19 +92,17 @@ pub(super) fn settle<'t>(
         holes: BTreeSet::new(),
     };
     let misspelt = sheet.take_known(defaults, facts, faults);
-    for name in &facts.required {
-        let written = sheet
-            .entries
-            .iter()
-            .any(|entry| entry.key.get_ref() == name);
-        if written || misspelt.contains(name) {
-            continue;
-        }
-        sheet.holes.insert(name.clone());
+    let missing = |name: &&String| {
+        let written = (sheet.entries.iter()).any(|entry| entry.key.get_ref() == *name);
+        !written && !misspelt.contains(*name)
+    };
+    let missing: Vec<&String> = facts.required.iter().filter(missing).collect();
+    for name in &missing {
+        sheet.holes.insert((*name).clone());
         faults.push(
             Diagnostic::new(format!("stage `{}` does not set `{name}`", stage.name))
                 .at(sheet.token.clone())
-                .label(format!("needs {}", listing(&facts.required))),
+                .label(format!("needs {}", listing(&missing))),
         );
     }
     sheet.holes.extend(misspelt);

@@ -31,11 +31,15 @@ pub fn load(
     overrides: &[String],
 ) -> Result<Pipeline, Faults> {
     let mut faults = Faults::new();
-    let text = source.text.clone();
+    let (text, shown) = (source.text.clone(), source.name.clone());
     faults.read(source);
     let pipeline = resolve(&text, folder, kinds, overrides, &mut faults);
     match pipeline {
-        Some(pipeline) if faults.is_empty() => Ok(pipeline),
+        Some(pipeline) if faults.is_empty() => Ok(Pipeline {
+            shown,
+            overrides: overrides.to_vec(),
+            ..pipeline
+        }),
         _ => Err(faults),
     }
 }
@@ -238,6 +242,8 @@ fn assemble(
     Pipeline {
         name: written.name.clone(),
         text: text.to_owned(),
+        shown: None,
+        overrides: Vec::new(),
         folder,
         axes,
         stages,

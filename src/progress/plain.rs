@@ -1,5 +1,5 @@
 //! Events as lines of text, for logs and pipes: what finished, now and then
-//! what runs, and each failure with the last lines of its log.
+//! what runs, what stages say, and each failure with the place of its log.
 use std::{
     io::Write,
     path::{Path, PathBuf},
@@ -136,16 +136,11 @@ pub(super) fn failure(tally: &Tally, logs: &Path, event: &Event) -> Vec<String> 
         return vec![format!("failed: {instance}, with the same pass")];
     }
     let mut lines = vec![format!("failed: {instance}: {error}")];
+    // Its lines were told when it said them.
     if let Some(known) = known.filter(|known| known.log_lines > 0) {
-        let shown = known.log_tail.len();
-        let what = if shown < known.log_lines {
-            format!("the last {shown} of {} lines of its log", known.log_lines)
-        } else {
-            "its log".to_owned()
-        };
+        let lines_said = plural(known.log_lines, "line");
         let path = logs.join(log_name(*pass, stage));
-        lines.push(format!("  {what}, {}:", path.display()));
-        lines.extend(known.log_tail.iter().map(|line| format!("  | {line}")));
+        lines.push(format!("  {lines_said} above, in {}", path.display()));
     }
     lines
 }
@@ -330,15 +325,7 @@ b@to=1: line 8
 b@to=1: line 9
 b@to=1: line 10
 failed: b@to=1: told to fail
-  the last 8 of 10 lines of its log, cache/runs/r/logs/0002-b.log:
-  | line 3
-  | line 4
-  | line 5
-  | line 6
-  | line 7
-  | line 8
-  | line 9
-  | line 10
+  10 lines above, in cache/runs/r/logs/0002-b.log
 failed: b@to=2, with the same pass
 ";
         let said = String::from_utf8(plain.out).unwrap();

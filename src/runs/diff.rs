@@ -3,12 +3,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context as _, Result};
 use serde::Serialize;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::{
     artifact::table::compare,
     cache::{Cache, Content, Form},
     digest::Key,
+    engine::explain::{Difference, differences},
     runs::{Environment, Past, ResultLine},
 };
 
@@ -57,6 +58,9 @@ pub struct NumberDiff {
     /// Where it is.
     pub instance: String,
     pub row: usize,
+    /// The row by the columns that name it, `step=100`, else by its number;
+    /// empty in a table of one row.
+    pub at: String,
 }
 
 /// Compares what two runs ended with.
@@ -122,31 +126,19 @@ fn by_instance(cache: &Cache, run: &Past) -> Result<BTreeMap<String, ResultLine>
 }
 
 fn environments(a: &Environment, b: &Environment) -> Result<Vec<Change>> {
-    let (a, b) = (serde_json::to_value(a)?, serde_json::to_value(b)?);
-    Ok(changes("", [object(&a), object(&b)]))
+    let found = differences(&serde_json::to_value(a)?, &serde_json::to_value(b)?);
+    Ok(found.into_iter().filter_map(change).collect())
 }
 
-fn object(value: &Value) -> &Map<String, Value> {
-    static NONE: std::sync::LazyLock<Map<String, Value>> = std::sync::LazyLock::new(Map::new);
-    value.as_object().unwrap_or(&NONE)
-}
-
-/// Entries that differ; tables within are gone into, lists are not.
-fn changes(prefix: &str, sides: [&Map<String, Value>; 2]) -> Vec<Change> {
-    let names: BTreeSet<&String> = sides.iter().flat_map(|side| side.keys()).collect();
-    let mut found = Vec::new();
-    for name in names {
-        let values = sides.map(|side| side.get(name).cloned().unwrap_or(Value::Null));
-        let what = format!("{prefix}{name}");
-        match &values {
-            [a, b] if a == b => {}
-            [Value::Object(a), Value::Object(b)] => {
-                found.extend(changes(&format!("{what}."), [a, b]));
-            }
-            _ => found.push(Change { what, values }),
-        }
-    }
-    found
+/// A value that differs; none for an input.
+fn change(difference: Difference) -> Option<Change> {
+    let Difference::Entry { path, before, now } = difference else {
+        return None;
+    };
+    Some(Change {
+        what: path,
+        values: [before, now].map(Option::unwrap_or_default),
+    })
 }
 
 /// What differs between the manifests of two keys: everything but inputs, and
@@ -160,22 +152,26 @@ fn manifests(cache: &Cache, keys: [&Key; 2]) -> Result<(Vec<Change>, Vec<String>
         let record = record.with_context(|| format!("the record of {key} is gone"))?;
         Ok(record.manifest)
     };
-    let mut sides = [manifest(keys[0])?, manifest(keys[1])?];
-    let inputs = sides.each_mut().map(|side| {
-        let inputs = side.as_object_mut().and_then(|side| side.remove("inputs"));
-        inputs.unwrap_or(Value::Null)
-    });
-    let ports: BTreeSet<String> = changes("", [object(&inputs[0]), object(&inputs[1])])
-        .into_iter()
-        .map(|change| change.what.split('.').next().unwrap_or_default().to_owned())
-        .collect();
-    let mut found = changes("", [object(&sides[0]), object(&sides[1])]);
-    for change in &mut found {
-        if let Some(param) = change.what.strip_prefix("params.") {
-            change.what = param.to_owned();
+    let (mut changes, mut ports) = (Vec::new(), BTreeSet::new());
+    for difference in differences(&manifest(keys[0])?, &manifest(keys[1])?) {
+        if let Difference::Input { port, .. } = &difference {
+            ports.insert(port.clone());
         }
+        let Some(mut change) = change(difference) else {
+            continue;
+        };
+        // How a foreign program is given an input is a matter of the input.
+        if let Some(delivery) = change.what.strip_prefix("inputs.") {
+            ports.extend(delivery.split('.').next().map(str::to_owned));
+            continue;
+        }
+        // A parameter needs no `params.` before it.
+        if change.what.starts_with("params.") {
+            change.what.drain(.."params.".len());
+        }
+        changes.push(change);
     }
-    Ok((found, ports.into_iter().collect()))
+    Ok((changes, ports.into_iter().collect()))
 }
 
 /// Takes in the differences between two tables of one name.
@@ -208,31 +204,10 @@ fn tables(
                 values: column.values,
                 instance: line.instance.clone(),
                 row: column.row,
+                at: column.at,
             };
             numbers.insert(place, number);
         }
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn tables_within_are_gone_into() {
-        let a = json!({ "x": 1, "in": { "u": 1, "v": [1] }, "gone": 0 });
-        let b = json!({ "x": 1, "in": { "u": 2, "v": [2] }, "new": 0 });
-        let found = changes("", [object(&a), object(&b)]);
-        let shown: Vec<String> = found
-            .iter()
-            .map(|change| format!("{} {} {}", change.what, change.values[0], change.values[1]))
-            .collect();
-        assert_eq!(
-            shown,
-            ["gone 0 null", "in.u 1 2", "in.v [1] [2]", "new null 0"]
-        );
-    }
 }

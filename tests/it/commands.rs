@@ -14,8 +14,11 @@ mod help;
 mod init;
 mod kinds;
 mod logs;
+mod pipeline_file;
+mod run;
 mod runs;
 mod schema;
+mod show;
 mod status;
 
 /// Two stages that say something, a table, and one that takes both.

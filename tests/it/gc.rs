@@ -1,5 +1,5 @@
 //! `vgh cache`: what is listed, removed, checked, dropped and found.
-use std::{fs, process::Output};
+use std::{collections::BTreeSet, fs, process::Output};
 
 use serde_json::Value;
 
@@ -116,7 +116,10 @@ fn young_results_stay_and_rules_are_checked() {
         assert!(text.contains(expected), "{args:?}: {text}");
     }
     let output = cache(&project, &["--cache", "elsewhere", "ls"]);
-    assert_eq!(said(&output.stderr), "error: no cache at elsewhere\n");
+    assert_eq!(
+        said(&output.stderr),
+        "error: no cache at elsewhere: run a pipeline first, or name another place with --cache\n"
+    );
 }
 
 #[test]
@@ -140,7 +143,10 @@ fn damage_is_found_and_the_next_run_makes_it_anew() {
         text.contains("is corrupt: its bytes have the digest"),
         "{text}"
     );
-    assert!(text.contains("1 record retired"), "{text}");
+    assert!(
+        text.contains("1 record retired: the next run makes it anew"),
+        "{text}"
+    );
     assert!(
         text.ends_with("The cache was damaged: 1 fault.\n"),
         "{text}"
@@ -192,6 +198,17 @@ fn the_cache_is_listed_by_kind_and_by_stage() {
     assert_eq!(long.lines().count(), 9);
     let root = said(&cache(&project, &["path"]).stdout);
     assert!(root.trim_end().ends_with("/cache"), "{root}");
+    let both = ["path", "small.toml", "prompts.prompts@i=1", "corpus@i=1"];
+    let named = json(&project, &both);
+    let outputs = |instance: &str| {
+        let found = named.as_array().unwrap().iter();
+        let found = found.filter(|one| one["instance"] == instance);
+        found
+            .map(|one| one["output"].to_string())
+            .collect::<BTreeSet<String>>()
+    };
+    assert_eq!(outputs("prompts@i=1").len(), 1);
+    assert!(!outputs("corpus@i=1").is_empty());
     let paths = said(&cache(&project, &["path", "small.toml", "prompts"]).stdout);
     assert_eq!(paths.lines().count(), 4);
     assert!(paths.lines().all(|path| fs::metadata(path).is_ok()));

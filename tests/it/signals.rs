@@ -150,6 +150,11 @@ fn stop_and_go_on(stop: impl Fn(&Running)) {
     let mut running = Running::start(&project, &[]);
     let worker = running.until_training();
     stop(&running);
+    let heard = running.until("warning");
+    assert_eq!(
+        heard["message"],
+        "stopping: what runs ends at its next update; Ctrl-C again ends everything now"
+    );
     let (code, last) = running.end();
     assert_eq!(code, Some(130));
     assert_eq!(last["interrupted"], true, "{last}");

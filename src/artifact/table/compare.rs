@@ -19,6 +19,9 @@ pub struct ColumnDifference {
     pub column: String,
     pub largest: f64,
     pub row: usize,
+    /// The same row by the columns that name it, `step=100, vocab=full`, else
+    /// `row 2`; empty in a table of one row.
+    pub at: String,
     pub values: [f64; 2],
     /// Rows in which one of the two has no value.
     pub missing: usize,
@@ -31,7 +34,7 @@ pub struct ColumnDifference {
 pub fn compare(a: &Path, b: &Path) -> Result<TableDifference> {
     let (first, second) = (open(a)?, open(b)?);
     let rows = [first.height(), second.height()];
-    let mut columns = Vec::new();
+    let mut columns: Vec<ColumnDifference> = Vec::new();
     if rows[0] == rows[1] {
         for column in first.columns() {
             let other = second.column(column.name().as_str());
@@ -40,7 +43,62 @@ pub fn compare(a: &Path, b: &Path) -> Result<TableDifference> {
             }
         }
     }
+    if !columns.is_empty() {
+        let names = RowNames::of(&first, &second)?;
+        for column in &mut columns {
+            column.at = names.name(column.row);
+        }
+    }
     Ok(TableDifference { rows, columns })
+}
+
+/// What rows are told apart by: columns that are no measured numbers and are
+/// the same in both tables.
+struct RowNames {
+    rows: usize,
+    columns: Vec<(String, Vec<Option<String>>)>,
+}
+
+impl RowNames {
+    fn of(first: &DataFrame, second: &DataFrame) -> Result<RowNames> {
+        let mut columns = Vec::new();
+        for column in first.columns() {
+            let name = column.name().as_str();
+            let same = second
+                .column(name)
+                .is_ok_and(|other| other.equals_missing(column));
+            if same && !column.dtype().is_float() {
+                let text = column.cast(&DataType::String)?;
+                let values = text.str()?.iter().map(|value| value.map(str::to_owned));
+                columns.push((name.to_owned(), values.collect()));
+            }
+        }
+        Ok(RowNames {
+            rows: first.height(),
+            columns,
+        })
+    }
+
+    /// The first columns that together no other row has alike.
+    fn name(&self, row: usize) -> String {
+        let mut alike: Vec<usize> = (0..self.rows).collect();
+        let mut name = Vec::new();
+        for (column, values) in &self.columns {
+            if alike.len() <= 1 {
+                break;
+            }
+            let before = alike.len();
+            alike.retain(|other| values[*other] == values[row]);
+            if alike.len() < before {
+                let value = values[row].as_deref().unwrap_or("none");
+                name.push(format!("{column}={value}"));
+            }
+        }
+        if alike.len() > 1 {
+            return format!("row {row}");
+        }
+        name.join(", ")
+    }
 }
 
 fn open(path: &Path) -> Result<DataFrame> {
@@ -61,6 +119,7 @@ fn difference(a: &Values, b: &Values) -> Result<Option<ColumnDifference>> {
         column: a.name().to_string(),
         largest: 0.0,
         row: 0,
+        at: String::new(),
         values: [0.0; 2],
         missing: 0,
     };
@@ -120,6 +179,7 @@ mod tests {
             column: column.to_owned(),
             largest,
             row,
+            at: format!("same={}", row + 1),
             values,
             missing,
         };

@@ -74,9 +74,10 @@ pub(in crate::cli) enum Command {
     /// What the pipeline says now is shown: after an edit there is no result until it ran.
     /// Tables of several instances become one, with a column for each axis.
     #[command(
-        after_help = "Exit codes: 0 shown; 2 there is no such stage, output or result.\n\n\
+        after_help = "Exit codes: 0 shown; 2 there is no such stage, output or result; 4 its bytes are\n\
+        damaged.\n\n\
         Examples:\n  \
-        vgh show scores --output wide\n  \
+        vgh show scores.wide\n  \
         vgh show headroom@step=25 --output headroom --csv > headroom.csv"
     )]
     Show(Show),

@@ -34,7 +34,7 @@ pub(in crate::cli) struct Run {
     pub(in crate::cli) force: Force,
     /// Refuse to start (exit code 2) if, by earlier runs, more than H hours of
     /// stage time are ahead; kinds that never ran are not counted
-    #[arg(long, value_name = "H", value_parser = hours)]
+    #[arg(long, value_name = "H", value_parser = hours, allow_negative_numbers = true)]
     pub(in crate::cli) max_hours: Option<f64>,
     /// Processors to give out, and so how many stages run at once (default: all
     /// cores)

@@ -1,6 +1,8 @@
 //! Sizes, ages and tables as people write and read them.
 use std::time::Duration;
 
+use crate::pipeline::{self, with_unit};
+
 /// `1.4 GiB`; bytes below 1 KiB.
 pub(super) fn size(bytes: u64) -> String {
     let mut value = bytes as f64;
@@ -27,31 +29,10 @@ pub(super) fn age(age: Duration) -> String {
     }
 }
 
-fn with_unit(text: &str, units: &[(&str, f64)], help: &str) -> Result<f64, String> {
-    let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.');
-    let (number, unit) = text.split_at(digits.unwrap_or(text.len()));
-    let factor = units.iter().find(|(name, _)| *name == unit.trim());
-    match (number.parse::<f64>(), factor) {
-        (Ok(number), Some((_, factor))) => Ok(number * factor),
-        _ => Err(help.to_owned()),
-    }
-}
-
 /// A number of bytes from `20GiB`, `500 MB` or `4096`.
 pub(super) fn parse_bytes(text: &str) -> Result<u64, String> {
-    const UNITS: [(&str, f64); 10] = [
-        ("", 1.0),
-        ("B", 1.0),
-        ("kB", 1e3),
-        ("MB", 1e6),
-        ("GB", 1e9),
-        ("TB", 1e12),
-        ("KiB", 1024.0),
-        ("MiB", 1_048_576.0),
-        ("GiB", 1_073_741_824.0),
-        ("TiB", 1_099_511_627_776.0),
-    ];
-    with_unit(text, &UNITS, "a size such as 20GiB or 500MB").map(|bytes| bytes as u64)
+    let help = || "a size such as 20GiB or 500MB".to_owned();
+    pipeline::parse_bytes(text).ok_or_else(help)
 }
 
 /// A time from `30d`, `12 h`, `10min` or `0s`.
@@ -64,7 +45,7 @@ pub(super) fn parse_duration(text: &str) -> Result<Duration, String> {
         ("w", 604_800.0),
     ];
     let help = "an age such as 30d, 12h or 10min";
-    let seconds = with_unit(text, &UNITS, help)?;
+    let seconds = with_unit(text, &UNITS).ok_or(help)?;
     Duration::try_from_secs_f64(seconds).map_err(|_| help.to_owned())
 }
 
@@ -108,7 +89,7 @@ mod tests {
         assert_eq!(parse_bytes("500MB"), Ok(500_000_000));
         assert_eq!(parse_bytes("7"), Ok(7));
         assert_eq!(parse_duration("2w"), Ok(Duration::from_hours(336)));
-        for bad in ["", "GiB", "-1GiB", "1gb", "1e3"] {
+        for bad in ["", "GiB", "-1GiB", "1gb", "1e3", "1.5"] {
             assert!(parse_bytes(bad).is_err(), "{bad}");
         }
         for bad in ["", "30", "1y", "99999999999999999999999d"] {

@@ -9,7 +9,7 @@ use crate::{
             drop, gc, ls, path, verify,
         },
         exit::{Exit, Failure},
-        workplace::cache_root,
+        workplace::{cache_root, no_cache},
     },
 };
 
@@ -26,5 +26,5 @@ pub(in crate::cli) fn cache(args: &Cache) -> Result<Exit, Failure> {
 
 fn open(root: &Path) -> Result<cache::Cache, Failure> {
     let opened = cache::Cache::open_existing(root).map_err(Failure::Cache)?;
-    opened.ok_or_else(|| Failure::Usage(format!("no cache at {}", root.display())))
+    opened.ok_or_else(|| no_cache(root))
 }

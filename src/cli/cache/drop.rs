@@ -26,7 +26,7 @@ pub(super) fn drop(args: &args::Drop, cache: &cache::Cache) -> Result<Exit, Fail
     }
     let mut dropped = Vec::new();
     for (name, key) in wanted {
-        if cache.drop_record(&key)? {
+        if cache.drop_record(&key).map_err(Failure::Cache)? {
             dropped.push((name, key));
         } else if !dropped.iter().any(|(_, done)| *done == key) {
             return Err(Failure::Usage(format!("`{name}` has no record to drop")));

@@ -14,6 +14,7 @@ use crate::{
         },
         exit::{Exit, Failure},
     },
+    progress::plural,
 };
 
 pub(super) fn gc(args: &args::Gc, cache: &cache::Cache) -> Result<Exit, Failure> {
@@ -22,14 +23,15 @@ pub(super) fn gc(args: &args::Gc, cache: &cache::Cache) -> Result<Exit, Failure>
         named.add_runs(count, cache)?;
     }
     let rooted = !args.pipelines.is_empty() || args.keep_runs.is_some();
-    let report = cache.gc(&GcOptions {
+    let options = GcOptions {
         roots: rooted.then(|| named.roots.clone()),
         older_than: args.older_than,
         max_bytes: args.max_size,
         free_bytes: args.free_space,
         grace: args.grace,
         dry_run: args.dry_run,
-    })?;
+    };
+    let report = cache.gc(&options).map_err(Failure::Cache)?;
     let groups = groups(&report, &named);
     if args.json {
         println!("{}", json(args.dry_run, &report, &groups));
@@ -107,8 +109,8 @@ fn text(dry_run: bool, report: &GcReport, groups: &BTreeMap<String, Group>) -> S
     let mut out = table(&rows, 1);
     if report.abandoned > 0 {
         out.push_str(&format!(
-            "{} folders of dead processes removed\n",
-            report.abandoned
+            "{} of dead processes removed\n",
+            plural(report.abandoned, "folder")
         ));
     }
     if !report.live.is_empty() {

@@ -10,10 +10,9 @@ use crate::{
         args::Place,
         cache::args,
         exit::{Exit, Failure},
-        workplace::{Workplace, split},
+        workplace::{Workplace, no_cache},
     },
     engine::plan,
-    pipeline::Selector,
 };
 
 pub(super) fn path(args: &args::Path, root: &Path) -> Result<Exit, Failure> {
@@ -38,25 +37,20 @@ pub(super) fn path(args: &args::Path, root: &Path) -> Result<Exit, Failure> {
         return Ok(Exit::Done);
     };
     let Some((cache, index)) = place.existing_cache()? else {
-        return Err(Failure::Usage(format!("no cache at {}", root.display())));
+        return Err(no_cache(root));
     };
     let externals = place.externals(Some(&cache))?;
     let known = Some((&cache, &index));
     let plan = plan(&place.pipeline, &place.graph(), &externals, known);
-    let wanted: Vec<String> = split(&args.words)
-        .1
-        .iter()
-        .filter_map(|word| Selector::parse(word).ok()?.output)
-        .collect();
     let mut found = Vec::new();
     for id in targets {
         let label = place.pipeline.label(*id);
         let entry = plan.entries.iter().find(|entry| entry.id == *id);
         let outputs = entry.and_then(|entry| entry.outputs());
         let outputs = outputs
-            .ok_or_else(|| Failure::Usage(format!("`{label}` has no result yet")))?
+            .ok_or_else(|| place.no_result(*id))?
             .iter()
-            .filter(|(name, _)| wanted.is_empty() || wanted.contains(name));
+            .filter(|(name, _)| place.wants(*id, name));
         for (output, content) in outputs {
             for (file, path) in files(&cache, &format!("{label}.{output}"), content)? {
                 found.push(

@@ -87,9 +87,10 @@ fn text(
         ));
     }
     if let Some(retired) = repaired {
+        let them = if retired == 1 { "it" } else { "them" };
         let retired = plural(retired, "record");
         out.push_str(&format!(
-            "{retired} retired: the next run makes them anew\n"
+            "{retired} retired: the next run makes {them} anew\n"
         ));
     }
     if report.is_sound() {

@@ -59,6 +59,15 @@ impl Difference {
     }
 }
 
+/// In what two manifests, or any two JSON objects, differ.
+pub fn differences(before: &Value, now: &Value) -> Vec<Difference> {
+    let found = Entries::of(before).differences(&Entries::of(now));
+    found
+        .into_iter()
+        .map(|(_, difference)| difference)
+        .collect()
+}
+
 /// Where in a manifest something stands.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Place {
@@ -220,13 +229,10 @@ mod tests {
     use super::*;
 
     fn between(before: &Value, now: &Value) -> Vec<Difference> {
-        let (before, now) = (Entries::of(before), Entries::of(now));
-        let found = before.differences(&now);
-        assert_eq!(found.len(), before.distance(&now));
+        let found = differences(before, now);
+        let distance = Entries::of(before).distance(&Entries::of(now));
+        assert_eq!(found.len(), distance);
         found
-            .into_iter()
-            .map(|(_, difference)| difference)
-            .collect()
     }
 
     fn entry(path: &str, before: Value, now: Value) -> Difference {

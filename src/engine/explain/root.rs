@@ -34,6 +34,8 @@ pub enum Cause {
     /// Its bytes are gone and are wanted.
     BytesMissing,
     Forced,
+    /// Its result was dropped, or found damaged.
+    Dropped,
     /// Nothing in it changed, yet its bytes are others: another generation of
     /// a lost result, or a stage of another kind delivered them before.
     OtherBytes,
@@ -77,6 +79,7 @@ impl Explainer<'_> {
         };
         match entry.state {
             State::Run(Reason::Forced) => return (Some(Cause::Forced), Vec::new()),
+            State::Run(Reason::Dropped) => return (Some(Cause::Dropped), Vec::new()),
             State::Run(Reason::BytesMissing) | State::Maybe(Reason::BytesMissing) => {
                 return (Some(Cause::BytesMissing), Vec::new());
             }

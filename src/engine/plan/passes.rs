@@ -31,6 +31,9 @@ pub struct Pass {
     pub marks: Vec<u64>,
     /// False where all its instances are `maybe`.
     pub certain: bool,
+    /// Every instance that may run, by mark, ascending.
+    #[serde(skip)]
+    pub(super) members: Vec<(u64, InstanceId)>,
 }
 
 /// Members by mark, and whether the family's key is known.
@@ -94,6 +97,8 @@ impl Family {
     /// surely runs, and go along otherwise.
     fn passes(&mut self, draft: &Draft<'_>) -> Option<(InstanceId, Pass)> {
         let certain = !self.run.is_empty();
+        let mut all = [self.run.as_slice(), self.maybe.as_slice()].concat();
+        all.sort_unstable();
         let members = if certain {
             &mut self.run
         } else {
@@ -119,6 +124,7 @@ impl Family {
             to,
             marks,
             certain,
+            members: all,
         };
         Some((last, pass))
     }

@@ -112,6 +112,49 @@ fn an_added_cell_is_named_and_a_cached_one_says_how_it_was_made() {
     assert_eq!(fresh.waits_for, ["a"]);
 }
 
+const COUNTING: &str = "[axes]\nx = [1, 2, 3]\nk = [3, 5]\n[stages.a]\nkind = \"number\"\nover = [\"x\"]\n\
+                        value = \"{x}\"\n[stages.count]\nkind = \"count\"\nover = [\"x\", \"k\"]\n\
+                        to = \"{k}\"\ninputs = { n = \"a\" }\n";
+
+#[test]
+fn a_further_mark_is_compared_with_its_own_family() {
+    let space = Space::new();
+    space.run(COUNTING);
+    let edited = COUNTING.replace("[3, 5]", "[3, 5, 8]");
+    for x in 1..=3 {
+        let why = explain(&space, &edited, &format!("count@x={x},k=8"));
+        assert_eq!(why.compared.unwrap().nearness, Nearness::Family, "{x}");
+        let [Difference::Entry { path, now, .. }] = &why.differences[..] else {
+            panic!("{:?}", why.differences)
+        };
+        assert_eq!(
+            (path.as_str(), now.as_ref()),
+            ("params.to", Some(&json!(8)))
+        );
+    }
+}
+
+#[test]
+fn a_dropped_result_is_no_change_of_its_own() {
+    let space = Space::new();
+    space.run(BASE);
+    let edited = BASE.replace("1e-4", "3");
+    space.run(&edited);
+    let record = space.cache().records().unwrap().find(|record| {
+        record.provenance.instance == "a" && record.manifest["params"]["value"] == 3.0
+    });
+    assert!(space.cache().drop_record(&record.unwrap().key).unwrap());
+    let why = explain(&space, &edited, "a");
+    assert_eq!(why.plan, State::Run(Reason::Dropped));
+    assert_eq!((why.compared, why.differences), (None, Vec::new()));
+    let after = explain(&space, &edited, "b");
+    let causes: Vec<&Cause> = after.roots.iter().map(|root| &root.cause).collect();
+    assert_eq!(causes, [&Cause::Dropped]);
+    assert_eq!(space.run(&edited).executed, ["a"]);
+    // Made anew, it is as if nothing had been.
+    none(&space.run(&edited));
+}
+
 #[test]
 fn bytes_that_are_gone_name_who_wants_them() {
     let space = Space::new();
@@ -225,7 +268,7 @@ fn the_program_plans_explains_and_refuses() {
         "corpus         1 to run  first time\n\
          prompts        1 to run  waits for corpus\n\
          mini: 2 instances: 2 to run, 0 maybe, 0 cached\n\
-         no estimate for    2 instances of kinds never run before: `copy-corpus`, `label-copy`\n"
+         no estimate for 2 instances of kinds without earlier results: `copy-corpus`, `label-copy`\n"
     );
     assert_eq!(project.run(&["prompts"]).code, Some(0));
     project.edit("documents = 200", "documents = 201");

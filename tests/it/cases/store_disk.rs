@@ -98,9 +98,14 @@ fn case_27_a_store_that_cannot_be_written_is_refused_in_one_line_and_can_be_read
             said(&read.stderr)
         );
     }
-    let removed = project.vgh(&["cache", "gc", "--cache", &cache]);
-    assert_eq!(removed.status.code(), Some(1));
-    assert!(said(&removed.stderr).contains("Read-only file system"));
+    for args in [
+        &["cache", "gc", "--cache", &cache][..],
+        &["cache", "drop", "small.toml", "prompts", "--cache", &cache],
+    ] {
+        let removed = project.vgh(args);
+        assert_eq!(removed.status.code(), Some(4), "{args:?}");
+        assert!(said(&removed.stderr).contains("Read-only file system"));
+    }
 }
 
 #[test]

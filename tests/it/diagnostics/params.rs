@@ -187,7 +187,7 @@ fn a_missing_parameter() {
   --> pipelines/sketch.toml:19:8
    |
 19 | kind = "pretrain"
-   |        ^^^^^^^^^^ needs steps, decay_steps
+   |        ^^^^^^^^^^ needs decay_steps
 
 1 fault; nothing was run"#
     );
