@@ -10,11 +10,13 @@ use std::{
 
 use anyhow::Result;
 
-use crate::cache::{
-    attempt::{AttemptDir, nonce, remove_all},
-    publish::{ensure_dir, new_private_dir},
-    space::fault,
-    store::Cache,
+use crate::{
+    cache::{
+        attempt::{AttemptDir, nonce, remove_all},
+        publish::{ensure_dir, new_private_dir},
+        store::Cache,
+    },
+    disk::fault,
 };
 
 /// A private folder, cleared on drop. Cheaper than an [`AttemptDir`] of its own.
