@@ -85,9 +85,11 @@ impl Cache {
 fn cleared(scratch: &Path, folders: &[&str]) -> io::Result<()> {
     for entry in fs::read_dir(scratch)? {
         let entry = entry?;
-        let kept = folders.iter().any(|name| entry.file_name() == *name);
-        // One that a stage shut or marked makes way for a new one.
-        if kept && entry.metadata()?.permissions().mode() & 0o7700 == 0o700 {
+        let named = folders.iter().any(|name| entry.file_name() == *name);
+        let found = entry.metadata()?;
+        // One that a stage shut or marked makes way for a new one, and so does
+        // a link: what it leads to is not ours.
+        if named && found.is_dir() && found.permissions().mode() & 0o7700 == 0o700 {
             for inside in fs::read_dir(entry.path())? {
                 remove(&inside?)?;
             }

@@ -124,7 +124,7 @@ fn the_short_way_tells_what_the_long_way_tells() {
         lines.collect::<Vec<String>>()
     };
     let short = told();
-    assert_eq!(short[0], "Run: 0 executed, 3 cached, 0 failed");
+    assert!(short.contains(&"Run: 0 executed, 3 cached, 0 failed".to_owned()));
     fs::remove_dir_all(&proofs).unwrap();
     assert_eq!(told(), short);
 }
