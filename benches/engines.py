@@ -59,7 +59,8 @@ def vgh_text(shape, n):
         return
     yield f"[axes]\ni = {{ from = 0, to = {n // CHAIN - 1}, by = 1 }}\n"
     for k in range(CHAIN):
-        yield f'[stages.s{k}]\nkind = "command"\nover = ["i"]\n'
+        # Without it stages are the same command on the same bytes, and one run serves all.
+        yield f'[stages.s{k}]\nkind = "command"\nover = ["i"]\nenv = {{ K = "{k}" }}\n'
         if k == 0:
             yield f"{argv % '{i}'}{rest}"
         else:

@@ -12,24 +12,24 @@ use std::{
 use anyhow::Context as _;
 
 use crate::{
-    cache::{Cache, RecordIndex},
+    cache::{Cache, RecordIndex, StatIndex},
     cli::{
         answer::{self, Answer},
         args, cost,
         exit::{Exit, Failure},
         machine,
         plan::brief,
-        results::Shelf,
+        results::{Published, Shelf},
         signals,
         unchanged::{Call, Finished},
         workplace::{Workplace, Written},
     },
     engine::{
-        Event, Moment, Options, RunTotals, execute,
+        Event, Externals, Graph, Moment, Options, Outcome, RunTotals, execute,
         executor::{Pool, PoolOptions},
         plan_forcing,
     },
-    pipeline::InstanceId,
+    pipeline::{InstanceId, Pipeline},
     progress::{Json, Live, Plain, Reader},
     runs::{Environment, Journal, Papers, logs_of},
 };
@@ -137,17 +137,35 @@ fn work(
     )?;
     journal.keep_results(&place.pipeline, &outcome);
     let published = shelf.close()?;
-    let report = answer::write_report(&place.pipeline, &outcome, cache, &published.folder)?;
-    let answer = Answer::of(&place.pipeline, &outcome, report.as_ref(), &published);
+    let lines = conclude(
+        (&place.pipeline, &graph),
+        (&externals, &stat),
+        (cache, call),
+        &outcome,
+        published,
+    )?;
+    Ok((outcome.totals, lines))
+}
+
+/// Writes the page and leaves word for the next run; gives the lines of the answer.
+fn conclude(
+    (pipeline, graph): (&Pipeline, &Graph),
+    (externals, stat): (&Externals, &StatIndex),
+    (cache, call): (&Cache, Option<&Call>),
+    outcome: &Outcome,
+    published: Published,
+) -> Result<Vec<String>, Failure> {
+    let report = answer::write_report(pipeline, outcome, cache, &published.folder)?;
+    let answer = Answer::of(pipeline, outcome, report.as_ref(), &published);
     let mut copies = published.files;
     copies.extend(report.map(|report| report.path));
     if let Some(call) = call {
         let done = Finished {
-            pipeline: &place.pipeline,
-            graph: &graph,
-            externals: &externals,
-            stat: &stat,
-            outcome: &outcome,
+            pipeline,
+            graph,
+            externals,
+            stat,
+            outcome,
             answer: &answer,
             copies: &copies,
         };
@@ -156,8 +174,7 @@ fn work(
     let slow = outcome.results.values().filter(|done| done.executed);
     let slow_ms = slow.map(|done| done.duration_ms).sum();
     let counts = answer::counts(&outcome.totals, slow_ms);
-    let lines = answer.lines(&counts).map(str::to_owned).collect();
-    Ok((outcome.totals, lines))
+    Ok(answer.lines(&counts).map(str::to_owned).collect())
 }
 
 /// Workers that share this machine's processors.

@@ -353,32 +353,33 @@ fn output(
     }
     match fitting.as_slice() {
         [output] => Ok(output),
-        [] => Err(Diagnostic::new(format!(
-            "`{stage}` has no output that `{}` takes",
-            port.name
-        ))
-        .label(format!(
-            "`{}` takes {}",
-            port.name,
-            port.artifact.with_article()
-        ))
-        .help(if outputs.is_empty() {
+        unclear => Err(no_single_output(port, stage, unclear, &shown())),
+    }
+}
+
+/// None of a stage's outputs fits, or several do; `shown` lists them all.
+fn no_single_output(
+    port: &InputPort,
+    stage: &str,
+    fitting: &[&'static OutputPort],
+    shown: &str,
+) -> Diagnostic {
+    if fitting.is_empty() {
+        let message = format!("`{stage}` has no output that `{}` takes", port.name);
+        let taken = port.artifact.with_article();
+        let fault = Diagnostic::new(message).label(format!("`{}` takes {taken}", port.name));
+        return fault.help(if shown.is_empty() {
             format!("`{stage}` has no outputs")
         } else {
-            format!("outputs of `{stage}`: {}", shown())
-        })),
-        several => Err(Diagnostic::new(format!(
-            "`{stage}` has {} outputs that `{}` takes",
-            several.len(),
-            port.name
-        ))
-        .help(format!(
-            "name one: {}",
-            listing(
-                several
-                    .iter()
-                    .map(|output| format!("\"{stage}.{}\"", output.name))
-            )
-        ))),
+            format!("outputs of `{stage}`: {shown}")
+        });
     }
+    let names = fitting.iter();
+    let names = names.map(|output| format!("\"{stage}.{}\"", output.name));
+    Diagnostic::new(format!(
+        "`{stage}` has {} outputs that `{}` takes",
+        fitting.len(),
+        port.name
+    ))
+    .help(format!("name one: {}", listing(names)))
 }

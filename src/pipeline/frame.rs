@@ -66,6 +66,23 @@ impl Frame {
             })
             .collect()
     }
+
+    /// The coordinates along some of the axes, given by their positions in `over`.
+    pub(super) fn coords_along(
+        &self,
+        positions: &[usize],
+        digits: &[usize],
+        axes: &[Axis<'_>],
+    ) -> Coords {
+        let along = positions.iter().zip(digits);
+        along
+            .map(|(position, digit)| {
+                let axis = &axes[self.over[*position]];
+                let value = axis.values[*digit].scalar.clone();
+                (axis.name.get_ref().clone(), value)
+            })
+            .collect()
+    }
 }
 
 /// Mixed-radix digits, the first the most significant.

@@ -289,27 +289,18 @@ impl<'t> Sheet<'_, 't> {
             });
         }
         for refusal in refused {
-            let mut fault = refusal.fault;
             // Whether another combination has no such fault.
             let depends = refusal.count < count
                 || moving
                     .iter()
-                    .any(|entry| Some(entry.value.span()) == fault.span);
-            if depends && !varying.is_empty() {
-                let mut digits = vec![0; frame.over.len()];
+                    .any(|entry| Some(entry.value.span()) == refusal.fault.span);
+            faults.push(if depends && !varying.is_empty() {
                 let chosen = frame::digits(&sizes, refusal.first);
-                for (position, digit) in varying.iter().zip(&chosen) {
-                    digits[*position] = *digit;
-                }
-                let mut coords = frame.coords(&digits, &names.axes);
-                coords.retain(|name, _| {
-                    varying
-                        .iter()
-                        .any(|p| names.axes[frame.over[*p]].name.get_ref() == name)
-                });
-                fault = fault.note(format!("in {}@{}", self.stage.name, show_coords(&coords)));
-            }
-            faults.push(fault);
+                let at = show_coords(&frame.coords_along(&varying, &chosen, &names.axes));
+                refusal.fault.note(format!("in {}@{at}", self.stage.name))
+            } else {
+                refusal.fault
+            });
         }
         None
     }
