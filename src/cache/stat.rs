@@ -72,16 +72,6 @@ impl StatIndex {
         Ok(entry.digest)
     }
 
-    /// The digest and size of a file; links are followed.
-    pub fn digest_of(&mut self, path: &Path) -> Result<(Digest, u64)> {
-        let place = absolute(path).with_context(|| format!("cannot find {}", path.display()))?;
-        let (entry, is_fresh) = self.look(&place)?;
-        if is_fresh {
-            self.remember(place, entry);
-        }
-        Ok((entry.digest, entry.size))
-    }
-
     /// The listing of a folder's files; links are followed, empty folders are
     /// not kept.
     pub fn tree_of(&mut self, folder: &Path) -> Result<Tree> {
@@ -208,6 +198,16 @@ fn hash_at_rest(place: &Path) -> Result<(Digest, Stamp)> {
 
 #[cfg(test)]
 impl StatIndex {
+    /// The digest and size of a file; links are followed.
+    fn digest_of(&mut self, path: &Path) -> Result<(Digest, u64)> {
+        let place = absolute(path).with_context(|| format!("cannot find {}", path.display()))?;
+        let (entry, is_fresh) = self.look(&place)?;
+        if is_fresh {
+            self.remember(place, entry);
+        }
+        Ok((entry.digest, entry.size))
+    }
+
     /// As if every entry so far had been hashed ten seconds later than it was.
     pub(super) fn age(&mut self) {
         for entry in self.entries.values_mut().chain(self.fresh.values_mut()) {

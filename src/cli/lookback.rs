@@ -4,7 +4,7 @@ use crate::{
     cli::{
         args::CachePlace,
         exit::Failure,
-        workplace::{cache_root, no_cache},
+        workplace::{cache_root, open_cache},
     },
     diagnostic::listing,
     runs::{Past, find},
@@ -12,9 +12,7 @@ use crate::{
 
 /// The cache, which must be there.
 pub(super) fn open(place: &CachePlace) -> Result<Cache, Failure> {
-    let root = cache_root(place.cache.as_deref())?;
-    let cache = Cache::open_existing(&root).map_err(Failure::Cache)?;
-    cache.ok_or_else(|| no_cache(&root))
+    open_cache(&cache_root(place.cache.as_deref())?)
 }
 
 /// The run that a word names.

@@ -49,11 +49,7 @@ pub(super) fn show(args: &args::Show) -> Result<Exit, Failure> {
     });
     for &id in targets {
         let label = place.pipeline.label(id);
-        let outputs = plan
-            .entries
-            .iter()
-            .find(|entry| entry.id == id)
-            .and_then(|entry| entry.outputs());
+        let outputs = plan.entry(id).and_then(|entry| entry.outputs());
         let Some(outputs) = outputs else {
             return Err(place.no_result(id));
         };

@@ -158,6 +158,12 @@ impl Workplace {
     }
 }
 
+/// The cache at a place where one must be; creates nothing.
+pub(super) fn open_cache(root: &Path) -> Result<Cache, Failure> {
+    let opened = Cache::open_existing(root).map_err(Failure::Cache)?;
+    opened.ok_or_else(|| no_cache(root))
+}
+
 /// That there is no cache, and what to do about it.
 pub(super) fn no_cache(root: &Path) -> Failure {
     Failure::Usage(format!(

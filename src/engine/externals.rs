@@ -62,14 +62,14 @@ impl Externals {
                 // Many instances may name one large folder.
                 let digest = match seen.entry(folder.join(&external.path)) {
                     Entry::Occupied(known) => *known.get(),
-                    Entry::Vacant(place) if matches!(place.key().try_exists(), Ok(false)) => {
-                        missing.push(not_there(pipeline, id, &external, place.key()));
-                        continue;
-                    }
-                    Entry::Vacant(place) => {
-                        let digest = stat.content_of(place.key()).with_context(named)?;
-                        *place.insert(digest)
-                    }
+                    Entry::Vacant(place) => match stat.content_of(place.key()) {
+                        Ok(digest) => *place.insert(digest),
+                        Err(_) if matches!(place.key().try_exists(), Ok(false)) => {
+                            missing.push(not_there(pipeline, id, &external, place.key()));
+                            continue;
+                        }
+                        Err(error) => return Err(error).with_context(named),
+                    },
                 };
                 let outside = externals.outside.entry(id).or_default();
                 outside.digests.insert(external.param, digest);

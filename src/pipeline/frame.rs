@@ -54,17 +54,8 @@ impl Frame {
     }
 
     pub(super) fn coords(&self, digits: &[usize], axes: &[Axis<'_>]) -> Coords {
-        self.over
-            .iter()
-            .zip(digits)
-            .map(|(axis, digit)| {
-                let axis = &axes[*axis];
-                (
-                    axis.name.get_ref().clone(),
-                    axis.values[*digit].scalar.clone(),
-                )
-            })
-            .collect()
+        let over = self.over.iter().copied();
+        coords_at(over.zip(digits.iter().copied()), axes)
     }
 
     /// The coordinates along some of the axes, given by their positions in `over`.
@@ -74,15 +65,19 @@ impl Frame {
         digits: &[usize],
         axes: &[Axis<'_>],
     ) -> Coords {
-        let along = positions.iter().zip(digits);
-        along
-            .map(|(position, digit)| {
-                let axis = &axes[self.over[*position]];
-                let value = axis.values[*digit].scalar.clone();
-                (axis.name.get_ref().clone(), value)
-            })
-            .collect()
+        let over = positions.iter().map(|position| self.over[*position]);
+        coords_at(over.zip(digits.iter().copied()), axes)
     }
+}
+
+/// From places of axes and of their values.
+fn coords_at(places: impl Iterator<Item = (usize, usize)>, axes: &[Axis<'_>]) -> Coords {
+    let named = |(axis, digit): (usize, usize)| {
+        let axis = &axes[axis];
+        let value = axis.values[digit].scalar.clone();
+        (axis.name.get_ref().clone(), value)
+    };
+    places.map(named).collect()
 }
 
 /// Mixed-radix digits, the first the most significant.

@@ -6,10 +6,9 @@ use std::{
     process::{Command, Output},
 };
 
-use serde_json::Value;
 use vgh::cache::{Cache, Record};
 
-use crate::project::Project;
+use crate::project::{Project, events};
 
 mod delivery;
 mod examples;
@@ -108,8 +107,7 @@ impl Did {
             warnings: Vec::new(),
             stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
         };
-        for line in String::from_utf8_lossy(&output.stdout).lines() {
-            let event: Value = serde_json::from_str(line).unwrap();
+        for event in events(output) {
             let text = |name: &str| event[name].as_str().unwrap_or_default().to_owned();
             match event["event"].as_str() {
                 Some("finished") => did.executed.push(text("instance")),

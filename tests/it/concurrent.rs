@@ -12,9 +12,10 @@ use std::{
     time::Duration,
 };
 
-use serde_json::Value;
-
-use crate::{project::Project, signals::kill_one};
+use crate::{
+    project::{Project, events},
+    signals::kill_one,
+};
 
 /// Nothing waits that long unless it is broken.
 const PATIENCE: Duration = Duration::from_mins(3);
@@ -36,11 +37,8 @@ fn start(project: &Project, n: usize, axis: &str) -> Child {
         .unwrap()
 }
 
-fn events(output: &Output, name: &str, field: &str) -> Vec<String> {
-    let text = String::from_utf8_lossy(&output.stdout);
-    let events = text
-        .lines()
-        .map(|line| serde_json::from_str::<Value>(line).unwrap());
+fn told(output: &Output, name: &str, field: &str) -> Vec<String> {
+    let events = events(output).into_iter();
     events
         .filter(|event| event["event"] == name)
         .map(|event| event[field].as_str().unwrap().to_owned())
@@ -78,10 +76,10 @@ fn together(project: &Project, axes: &[String]) -> BTreeMap<String, usize> {
     for (n, output) in outputs(runs).into_iter().enumerate() {
         let said = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(0), "run {n}: {said}");
-        for instance in events(&output, "finished", "instance") {
+        for instance in told(&output, "finished", "instance") {
             *executed.entry(instance).or_default() += 1;
         }
-        for message in events(&output, "warning", "message") {
+        for message in told(&output, "warning", "message") {
             // Who holds a lease is written just after it is taken.
             assert!(message.contains("waits for "), "run {n}: {message}");
         }

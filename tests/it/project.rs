@@ -99,6 +99,13 @@ impl Project {
     }
 }
 
+/// What `--json` printed, which must be JSON Lines and nothing else.
+pub(crate) fn events(output: &Output) -> Vec<Value> {
+    let text = String::from_utf8_lossy(&output.stdout);
+    let event = |line: &str| serde_json::from_str(line).unwrap();
+    text.lines().map(event).collect()
+}
+
 /// Copies a folder; the files have the times of now.
 pub(crate) fn copy_folder(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
@@ -127,11 +134,7 @@ pub(crate) struct Ran {
 
 impl Ran {
     fn of(output: &Output) -> Ran {
-        let text = String::from_utf8_lossy(&output.stdout);
-        let events: Vec<Value> = text
-            .lines()
-            .map(|line| serde_json::from_str(line).unwrap())
-            .collect();
+        let events = events(output);
         let mut ran = Ran {
             code: output.status.code(),
             executed: BTreeMap::new(),

@@ -10,7 +10,7 @@ use std::{
 
 use serde_json::Value;
 
-use crate::project::Project;
+use crate::project::{Project, events};
 
 const TEXT: &str = r#"[pipeline]
 format = 1
@@ -56,11 +56,7 @@ impl Bench {
         let mut command = self.0.command(&all);
         let output = command.envs(variables.iter().copied()).output().unwrap();
         assert!(output.status.success(), "{output:?}");
-        let text = String::from_utf8(output.stdout).unwrap();
-        let mut events: Vec<Value> = text
-            .lines()
-            .map(|line| serde_json::from_str(line).unwrap())
-            .collect();
+        let mut events = events(&output);
         let executed = events.last().unwrap()["executed"].as_u64().unwrap();
         for event in &mut events {
             let event = event.as_object_mut().unwrap();

@@ -94,8 +94,10 @@ fn by_selectors(
     let plan = plan(&place.pipeline, &place.graph(), &externals, known);
     let key = |id: &_| {
         let label = place.pipeline.label(*id);
-        let entry = plan.entries.iter().find(|entry| entry.id == *id);
-        let key = entry.filter(|entry| entry.record.is_some())?.key?;
+        let key = plan
+            .entry(*id)
+            .filter(|entry| entry.record.is_some())?
+            .key?;
         Some((label, key))
     };
     let found: Vec<(String, Key)> = targets.iter().filter_map(key).collect();

@@ -45,8 +45,7 @@ pub(super) fn path(args: &args::Path, root: &Path) -> Result<Exit, Failure> {
     let mut found = Vec::new();
     for id in targets {
         let label = place.pipeline.label(*id);
-        let entry = plan.entries.iter().find(|entry| entry.id == *id);
-        let outputs = entry.and_then(|entry| entry.outputs());
+        let outputs = plan.entry(*id).and_then(|entry| entry.outputs());
         let outputs = outputs
             .ok_or_else(|| place.no_result(*id))?
             .iter()
