@@ -70,11 +70,35 @@ impl FromStr for Digest {
     type Err = NotADigest;
 
     fn from_str(text: &str) -> Result<Digest, NotADigest> {
-        blake3::Hash::from_hex(text)
-            .map(|hash| Digest(*hash.as_bytes()))
-            .map_err(|_| NotADigest(text.to_owned()))
+        let bytes = (text.len() == 64).then(|| bytes_of(text.as_bytes()));
+        let bytes = bytes.flatten().map(Digest);
+        bytes.ok_or_else(|| NotADigest(text.to_owned()))
     }
 }
+
+/// The bytes that 64 hexadecimal digits stand for.
+fn bytes_of(digits: &[u8]) -> Option<[u8; 32]> {
+    let mut bytes = [0; 32];
+    // What is no digit sets a bit that no digit has.
+    let mut seen = 0;
+    for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
+        let (high, low) = (DIGITS[pair[0] as usize], DIGITS[pair[1] as usize]);
+        seen |= high | low;
+        *byte = (high << 4) | low;
+    }
+    (seen < 16).then_some(bytes)
+}
+
+/// The value of each hexadecimal digit; 255 for all else.
+const DIGITS: [u8; 256] = {
+    let mut values = [255; 256];
+    let mut value = 0;
+    while value < 16 {
+        values[b"0123456789abcdef"[value as usize] as usize] = value;
+        value += 1;
+    }
+    values
+};
 
 impl Serialize for Digest {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
