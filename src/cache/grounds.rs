@@ -69,11 +69,8 @@ impl Grounds {
 
     /// The files at `places` of an earlier proof, as they were when it was looked at.
     pub fn files_of(&mut self, proof: &Proof, places: Range<usize>) {
-        for place in places {
-            self.files.push_str(proof.file(place));
-            self.files.push('\n');
-            self.told.push(proof.told(place));
-        }
+        self.files.push_str(proof.lines(&places));
+        self.told.extend(proof.told(places));
     }
 
     /// A file outside as an earlier proof has it.

@@ -138,15 +138,17 @@ impl RecordIndex {
         if self.whole.get().is_some() {
             return false;
         }
+        let first = |shape: &str| u64::from_str_radix(shape.get(..16)?, 16).ok();
         let shapes = self.shapes.get_or_init(|| {
-            let pair = |line: Line<'_>| {
-                let key: Key = Key(line.key.parse().ok()?);
-                Some((line.shape.parse().ok()?, key))
-            };
-            let lines = self.stored.lines().filter_map(Line::read);
-            lines.filter_map(pair).collect()
+            let lines = self.stored.lines().enumerate();
+            let place = |(i, line)| Some((first(Line::read(line)?.shape)?, i));
+            lines.filter_map(place).collect()
         });
-        let found = shapes.get(shape);
-        found.is_some_and(|key| self.stands(key))
+        let name = shape.to_string();
+        let place = first(&name).and_then(|first| shapes.get(&first));
+        let line = place.and_then(|place| self.stored.lines().nth(*place));
+        let line = line.and_then(Line::read).filter(|line| line.shape == name);
+        let key = line.and_then(|line| line.key.parse().ok());
+        key.is_some_and(|key| self.stands(&Key(key)))
     }
 }

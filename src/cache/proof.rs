@@ -98,8 +98,16 @@ impl Proof {
         String::from_utf8(bytes).ok().filter(|_| whole)
     }
 
-    pub(super) fn told(&self, place: usize) -> Told {
-        self.told[place]
+    /// The lines of files at `places`.
+    pub(super) fn lines(&self, places: &Range<usize>) -> &str {
+        match self.files[places.clone()] {
+            [] => "",
+            [ref first, ..] => &self.text[first.start..=self.files[places.end - 1].end],
+        }
+    }
+
+    pub(super) fn told(&self, places: Range<usize>) -> &[Told] {
+        &self.told[places]
     }
 
     pub(super) fn told_outside(&self, outside: usize) -> Told {

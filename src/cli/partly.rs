@@ -36,10 +36,10 @@ pub(super) fn run(
     (cache, proof): (&Cache, &Proof),
     note: &Note<'_>,
 ) -> Result<Option<Exit>, Failure> {
-    let Some(details) = (!note.head.report).then(|| proof.details()).flatten() else {
+    let Some(text) = (!note.head.report).then(|| proof.details()).flatten() else {
         return Ok(None);
     };
-    let Some(details) = Detail::read_all(&details) else {
+    let Some(details) = Detail::read_all(&text) else {
         return Ok(None);
     };
     let Some(part) = Part::prepare(args, written, (cache, proof), (note, &details)) else {
@@ -56,6 +56,7 @@ pub(super) fn run(
     let rest = Rest {
         note,
         details: &details,
+        written: &text,
         proof,
         text: &written.source.text,
         inside,

@@ -1,7 +1,7 @@
 //! What a run that looks at a part says of the rest: to whoever watches, in the
 //! run's folder, in the answer, and for the next run.
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     path::{Path, absolute},
 };
 
@@ -24,6 +24,8 @@ use crate::{
 pub(super) struct Rest<'a> {
     pub(super) note: &'a Note<'a>,
     pub(super) details: &'a [Detail<'a>],
+    /// The text that the details were read from, a line each.
+    pub(super) written: &'a str,
     pub(super) proof: &'a Proof,
     /// The text of the whole pipeline.
     pub(super) text: &'a str,
@@ -182,13 +184,19 @@ impl Rest<'_> {
         lines: &[String],
         grounds: &mut Grounds,
     ) -> Option<String> {
-        let mut details = String::new();
-        for (((i, place), detail), line) in self.places().zip(self.details).zip(lines) {
+        let mut details = String::with_capacity(self.written.len() + 1024);
+        let written = self.written.split_inclusive('\n');
+        let all = self.places().zip(self.details).zip(lines).zip(written);
+        // Files whose instances stand, not taken over yet.
+        let mut standing = 0..0;
+        for ((((i, place), detail), line), written) in all {
+            let end = place + detail.files;
             let Some(id) = self.inside[i] else {
-                grounds.files_of(self.proof, place..place + detail.files);
-                detail.write(&mut details);
+                standing.end = end;
+                details.push_str(written);
                 continue;
             };
+            grounds.files_of(self.proof, std::mem::replace(&mut standing, end..end));
             let before = grounds.len();
             let result = done.outcome.results.get(&id)?;
             grounds.file(cache.root(), &cache.record_path(&result.key));
@@ -205,24 +213,30 @@ impl Rest<'_> {
             };
             now.write(&mut details);
         }
+        grounds.files_of(self.proof, standing);
         Some(details)
     }
 
-    /// The copies: those that this run wrote as they are now.
+    /// The copies: those that this run wrote as they are now. All others stand.
     fn copies(&self, cache: &Cache, published: &Published, grounds: &mut Grounds) -> Option<()> {
-        let first: usize = self.details.iter().map(|detail| detail.files).sum();
-        let known = first..self.proof.files();
-        let known: HashMap<&Path, usize> = known
-            .map(|place| (Path::new(self.proof.file(place)), place))
-            .collect();
-        for copy in &published.files {
-            let written = published.written.contains(copy);
+        let root = cache.root();
+        let mut written = BTreeSet::new();
+        for copy in &published.written {
             let copy = absolute(copy).ok()?;
-            let name = copy.strip_prefix(cache.root()).unwrap_or(&copy);
-            match known.get(name).filter(|_| !written) {
-                Some(place) => grounds.files_of(self.proof, *place..place + 1),
-                None => grounds.file(cache.root(), &copy),
+            let name = copy.strip_prefix(root).unwrap_or(&copy);
+            written.insert(name.to_str()?.to_owned());
+        }
+        let first: usize = self.details.iter().map(|detail| detail.files).sum();
+        for place in first..self.proof.files() {
+            let name = self.proof.file(place);
+            if written.remove(name) {
+                grounds.file(root, &root.join(name));
+            } else {
+                grounds.files_of(self.proof, place..place + 1);
             }
+        }
+        for name in written {
+            grounds.file(root, &root.join(name));
         }
         Some(())
     }

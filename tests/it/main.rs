@@ -13,6 +13,7 @@ mod gc;
 mod golden;
 mod kill;
 mod meaning;
+mod partly;
 mod project;
 mod property;
 mod python;
