@@ -1,0 +1,216 @@
+//! Proofs against files that move, vanish, or are garbage.
+use std::{fs::File, time::Duration};
+
+use super::*;
+use crate::cache::{holding, record::tests::cache, stat::StatIndex};
+
+fn name() -> Digest {
+    Digest::of(b"run")
+}
+
+fn leave(cache: &Cache, grounds: &Grounds, note: &str) {
+    let texts = (note, "details");
+    cache.leave_proof(&name(), grounds, texts, None).unwrap();
+}
+
+/// The note of a proof that nothing moved.
+fn note(cache: &Cache) -> Option<String> {
+    let proof = cache.proof(&name())?;
+    assert_eq!(proof.details().unwrap(), "details");
+    let still = proof.moved().is_empty();
+    still.then(|| proof.note().to_owned())
+}
+
+#[test]
+fn a_proof_holds_until_any_file_moves() {
+    let (place, cache) = cache();
+    let outside = place.path().join("a b\u{fc}");
+    let inside = cache.root().join("tmp/x");
+    let disturb: [&dyn Fn(); 5] = [
+        &|| fs::write(&outside, "two").unwrap(),
+        &|| fs::remove_file(&inside).unwrap(),
+        &|| {
+            let times = fs::metadata(&outside).unwrap().modified().unwrap();
+            let file = File::options().write(true).open(&outside).unwrap();
+            file.set_modified(times + Duration::from_secs(1)).unwrap();
+        },
+        // The same bytes and times in another file.
+        &|| {
+            let times = fs::metadata(&inside).unwrap().modified().unwrap();
+            fs::rename(&inside, place.path().join("old")).unwrap();
+            fs::write(&inside, "in").unwrap();
+            let file = File::options().write(true).open(&inside).unwrap();
+            file.set_modified(times).unwrap();
+        },
+        &|| fs::write(cache.proof_path(&name()), "garbage").unwrap(),
+    ];
+    for disturb in disturb {
+        fs::write(&outside, "one").unwrap();
+        fs::write(&inside, "in").unwrap();
+        let mut grounds = Grounds::default();
+        grounds.file(cache.root(), &outside);
+        grounds.file(cache.root(), &inside);
+        leave(&cache, &grounds, "note\nof two lines");
+        assert_eq!(note(&cache).as_deref(), Some("note\nof two lines"));
+        assert!(cache.proof(&Digest::of(b"other")).is_none());
+        disturb();
+        assert!(cache.proof(&name()).is_none());
+    }
+}
+
+#[test]
+fn an_external_is_proved_as_it_was_hashed() {
+    let (place, cache) = cache();
+    let path = place.path().join("data");
+    fs::write(&path, "one").unwrap();
+    let old = holding::now() - Duration::from_mins(1);
+    let mut stat = StatIndex::in_memory();
+    let proves = |stat: &StatIndex| {
+        let mut grounds = Grounds::default();
+        let told = grounds.external(&path, stat, "");
+        leave(&cache, &grounds, "");
+        assert!(told || note(&cache).is_none());
+        note(&cache).is_some()
+    };
+    assert!(!proves(&stat), "it was never hashed");
+    stat.content_of(&path).unwrap();
+    assert!(!proves(&stat), "it is too young to be believed");
+    stat.age();
+    assert!(proves(&stat));
+    // Changed after the hash, before the proof.
+    fs::write(&path, "two").unwrap();
+    File::options()
+        .write(true)
+        .open(&path)
+        .unwrap()
+        .set_modified(old)
+        .unwrap();
+    assert!(!proves(&stat));
+}
+
+#[test]
+fn of_the_files_outside_those_that_moved_are_named() {
+    let (place, cache) = cache();
+    let path = |i: usize| place.path().join(format!("data {i}"));
+    let mut stat = StatIndex::in_memory();
+    for i in 0..5 {
+        fs::write(path(i), "one").unwrap();
+        stat.content_of(&path(i)).unwrap();
+    }
+    stat.age();
+    let mut grounds = Grounds::default();
+    grounds.file(cache.root(), &cache.root().join("format"));
+    for i in 0..5 {
+        assert!(grounds.external(&path(i), &stat, &format!("{i},7")));
+    }
+    leave(&cache, &grounds, "note");
+    for i in [1, 4] {
+        fs::write(path(i), "other").unwrap();
+    }
+    let proof = cache.proof(&name()).unwrap();
+    assert_eq!((proof.moved(), proof.outside()), ([1, 4].as_slice(), 5));
+    assert_eq!(
+        (proof.readers(4), Path::new(proof.place(4))),
+        ("4,7", path(4).as_path())
+    );
+    // What it says of the others can go on standing in the next one.
+    let mut next = Grounds::default();
+    next.files_of(&proof, 0..proof.files());
+    for i in 0..5 {
+        if proof.moved().contains(&i) {
+            stat.content_of(&path(i)).unwrap();
+            stat.age();
+            next.external(&path(i), &stat, proof.readers(i));
+        } else {
+            next.external_of(&proof, i);
+        }
+    }
+    let texts = ("next", "details");
+    let noted = fs::metadata(cache.proof_path(&name()))
+        .unwrap()
+        .modified()
+        .unwrap();
+    cache
+        .leave_proof(&name(), &next, texts, Some(&proof))
+        .unwrap();
+    assert_eq!(note(&cache).as_deref(), Some("next"));
+    let now = fs::metadata(cache.proof_path(&name()))
+        .unwrap()
+        .modified()
+        .unwrap();
+    assert_eq!(now, noted, "the records were last looked at then");
+    fs::remove_file(path(0)).unwrap();
+    assert!(cache.proof(&name()).is_none());
+}
+
+#[test]
+fn what_is_in_doubt_or_gone_proves_nothing_and_ends_the_last_proof() {
+    let (place, cache) = cache();
+    let missing = || {
+        let mut grounds = Grounds::default();
+        grounds.file(cache.root(), &place.path().join("nothing"));
+        grounds
+    };
+    let strange = || {
+        let path = place.path().join("two\nlines");
+        fs::write(&path, "").unwrap();
+        let mut grounds = Grounds::default();
+        grounds.file(cache.root(), &path);
+        grounds
+    };
+    for grounds in [missing(), strange()] {
+        leave(&cache, &Grounds::default(), "note");
+        assert!(note(&cache).is_some());
+        leave(&cache, &grounds, "note");
+        assert!(cache.proof(&name()).is_none());
+    }
+}
+
+#[test]
+fn an_old_proof_makes_way_for_a_look_at_the_records() {
+    let (_place, cache) = cache();
+    leave(&cache, &Grounds::default(), "note");
+    let set = |time: SystemTime| {
+        let path = cache.proof_path(&name());
+        let file = File::options().write(true).open(path).unwrap();
+        file.set_modified(time).unwrap();
+    };
+    for (time, holds) in [
+        (holding::now() - USED_EVERY / 2, true),
+        (holding::now() - USED_EVERY * 2, false),
+        (holding::now() + USED_EVERY, false),
+    ] {
+        set(time);
+        assert_eq!(cache.proof(&name()).is_some(), holds);
+    }
+}
+
+#[test]
+fn a_torn_proof_is_none_and_the_oldest_go() {
+    let (_place, cache) = cache();
+    let path = cache.proof_path(&name());
+    leave(&cache, &Grounds::default(), "note");
+    let whole = fs::read(&path).unwrap();
+    for length in 0..whole.len() {
+        fs::write(&path, &whole[..length]).unwrap();
+        assert!(cache.proof(&name()).is_none(), "{length}");
+    }
+    let details = whole.len() - "details".len();
+    for at in 0..whole.len() {
+        let mut bad = whole.clone();
+        bad[at] ^= 1;
+        fs::write(&path, bad).unwrap();
+        match cache.proof(&name()) {
+            Some(proof) => assert!(at >= details && proof.details().is_none(), "{at}"),
+            None => assert!(at < details, "{at}"),
+        }
+    }
+    fs::remove_file(&path).unwrap();
+    for i in 0..KEPT + 5 {
+        let name = Digest::of(i.to_string().as_bytes());
+        let grounds = Grounds::default();
+        cache.leave_proof(&name, &grounds, ("", ""), None).unwrap();
+    }
+    let left = fs::read_dir(cache.root().join("proofs")).unwrap().count();
+    assert_eq!(left, KEPT);
+}
