@@ -91,7 +91,7 @@ impl Hub {
         let mut furthest = part.done();
         while !part.is_whole() {
             let ended = self.fill_once(asked, file, part, hooks);
-            if part.done() >= furthest.saturating_add(PROGRESS.min(file.size / 16)) {
+            if part.done() >= furthest.saturating_add(PROGRESS.min(file.size / 16).max(1)) {
                 furthest = part.done();
                 attempts.progressed();
             }

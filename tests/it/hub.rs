@@ -25,12 +25,15 @@ use server::LocalHub;
 
 const REPO: &str = "owner/model";
 
-/// Waits that fit into tests. A machine under load can be silent for a while,
-/// so `idle` is longer than anything that is meant to be no hang.
+/// Where silence is meant.
+const SOON: Duration = Duration::from_millis(100);
+
+/// Waits that fit into tests. A machine under load can be silent for a while
+/// without a hang being meant.
 fn patience() -> Patience {
     Patience {
         connect: Duration::from_secs(5),
-        idle: Duration::from_millis(150),
+        idle: Duration::from_secs(3),
         tries: 6,
         first_wait: Duration::from_millis(1),
         longest_wait: Duration::from_millis(4),

@@ -6,6 +6,7 @@ use std::{
         atomic::{AtomicU32, Ordering},
     },
     thread,
+    time::Duration,
 };
 
 use vgh::{
@@ -13,7 +14,7 @@ use vgh::{
     seed::{Seed, Stream},
 };
 
-use super::{REPO, client, random_bytes, repo::Repo, server::LocalHub};
+use super::{REPO, patience, random_bytes, repo::Repo, server::LocalHub, settings};
 
 pub(crate) const FILES: usize = 200;
 const THREADS: usize = 10;
@@ -22,6 +23,8 @@ pub(crate) struct Files {
     pub local: LocalHub,
     pub commit: String,
     pub bytes: Vec<Vec<u8>>,
+    /// How long the client bears silence.
+    pub idle: Duration,
 }
 
 /// What became of the files.
@@ -72,12 +75,15 @@ pub(crate) fn files(
         local,
         commit,
         bytes,
+        idle: patience().idle,
     }
 }
 
 /// Fetches all; an error must say `message`, word by word.
 pub(crate) fn fetch(files: &Files, message: &str) -> (Outcome, Vec<String>) {
-    let hub = client(&files.local);
+    let mut settings = settings(&files.local);
+    settings.patience.idle = files.idle;
+    let hub = Hub::new(settings);
     let listing = hub.listing(REPO, &files.commit, &Hooks::SILENT).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let (recovered, refused) = (AtomicU32::new(0), AtomicU32::new(0));

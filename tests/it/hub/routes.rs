@@ -169,8 +169,10 @@ fn resolve(shared: &Shared, repo: &Repo, commit: &str, path: &str, request: &Req
             Some(Fault::Nowhere) => None,
             Some(Fault::Circle) => Some(format!("http://{}{}", shared.hub, request.target)),
             _ => Some(format!(
-                "http://{}/blob/{}/{commit}/{path}?Signature=secret-of-the-cdn",
-                shared.cdn, repo.name
+                "http://{}/blob/{}/{commit}/{}?Signature=secret-of-the-cdn",
+                shared.cdn,
+                repo.name,
+                escaped_path(request)
             )),
         };
         let head = head(302)
@@ -226,4 +228,12 @@ fn with_fault(shared: &Shared, path: &str, bytes: &[u8], head: Head, request: &R
         }
         fault => Answer::File(head, bytes.to_vec(), fault),
     }
+}
+
+/// The path of a file as the client wrote it: behind `/resolve/REVISION/`.
+fn escaped_path(request: &Request) -> &str {
+    let target = request.target.split('?').next().unwrap_or_default();
+    let behind = target.split_once("/resolve/").map(|(_, behind)| behind);
+    let path = behind.and_then(|behind| behind.split_once('/'));
+    path.map(|(_, path)| path).unwrap_or_default()
 }

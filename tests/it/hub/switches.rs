@@ -8,7 +8,7 @@ use vgh::{
 };
 
 use super::{
-    REPO,
+    REPO, SOON,
     batch::{ALL, FILES, NONE, fetch, files},
     faults::{ALWAYS, Fault},
     repo::LARGE,
@@ -53,13 +53,10 @@ fn a_connection_that_breaks_is_taken_up_again() {
 #[test]
 fn a_connection_that_always_breaks_is_given_up() {
     let broken = files("drop always", BOTH, |local, name, size, stream| {
-        local.set(
-            name,
-            Fault::Drop {
-                after: within(stream, size),
-            },
-            ALWAYS,
-        );
+        let after = within(stream, size);
+        // Now and then so early that it never comes to anything.
+        let after = after / [1, 1, 1, 200][stream.below(4)];
+        local.set(name, Fault::Drop { after }, ALWAYS);
     });
     let (outcome, _) = fetch(&broken, BROKE);
     assert_eq!(outcome.recovered + outcome.refused, FILES as u32);
@@ -196,7 +193,7 @@ fn a_flipped_bit_before_a_break_is_found() {
 
 #[test]
 fn silence_is_timed_out_and_slowness_is_not() {
-    let silent = files("hang", BOTH, |local, name, size, stream| {
+    let mut silent = files("hang", BOTH, |local, name, size, stream| {
         if stream.below(2) == 0 {
             local.set(name, Fault::HangAtOnce, 1);
         } else {
@@ -209,18 +206,20 @@ fn silence_is_timed_out_and_slowness_is_not() {
             );
         }
     });
+    silent.idle = SOON;
     let (outcome, told) = fetch(&silent, "");
     assert_eq!(outcome, ALL);
-    let silence = "not a byte for 150ms; asking again";
+    let silence = "not a byte for 100ms; asking again";
     let lines = told.iter().filter(|line| line.contains(silence));
     assert!(lines.count() >= FILES);
 
     // Longer than `idle` as a whole, with no silence as long as that.
     let pause = Duration::from_millis(25);
-    let slow = files("drip", BOTH, |local, name, size, _| {
+    let mut slow = files("drip", BOTH, |local, name, size, _| {
         let piece = size as usize / 8 + 1;
         local.set(name, Fault::Drip { piece, pause }, ALWAYS);
     });
+    slow.idle = SOON;
     assert_eq!(fetch(&slow, "").0, ALL);
 }
 

@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use vgh::hub::{Hooks, Hub, Reason};
 
 use super::{
-    REPO,
+    REPO, SOON,
     faults::{ALWAYS, Fault},
     listed, reason, settings, with_files,
 };
@@ -41,7 +41,9 @@ fn the_token_is_shown_to_the_hub_alone() {
 fn the_token_is_in_no_text() {
     let large = vec![5; 30_000];
     let (local, commit) = with_files(&[("large.bin", &large)]);
-    let hub = Hub::new(settings(&local).with_token(CANARY).unwrap());
+    let mut impatient = settings(&local).with_token(CANARY).unwrap();
+    impatient.patience.idle = SOON;
+    let hub = Hub::new(impatient);
     let texts = Mutex::new(vec![format!("{hub:?}"), format!("{:#?}", hub.settings())]);
     let hooks = Hooks {
         tell: &|line| texts.lock().unwrap().push(line.to_owned()),
