@@ -1,6 +1,7 @@
 //! Language models: three families, weights, tokenizer, gradients, optimizer.
 //!
-//! A [`Model`] reads and writes the folders that Hugging Face's transformers
+//! `olmo2`, `llama` and `gpt_neox` say what a block computes; all else is shared
+//! in `model`. A [`Model`] reads and writes the folders that Hugging Face's transformers
 //! use. Every operator has a gradient ([`ops`]), so hidden states, embeddings
 //! and all parameters can be differentiated; a gradient that is missing is an
 //! error that names the tensor, never a zero. Knows nothing of rewards.
