@@ -27,6 +27,8 @@ mod sample;
 #[cfg(test)]
 mod tests_compare;
 #[cfg(test)]
+mod tests_config;
+#[cfg(test)]
 mod tests_families;
 #[cfg(test)]
 mod tests_files;

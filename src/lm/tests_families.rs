@@ -21,6 +21,7 @@ const FOLDERS: [&str; 4] = [
 /// Float32 rounding over three blocks; the reference is float64. As for OLMo 2.
 const HIDDEN: f64 = 2e-5;
 const COSTATE: f64 = 1e-5;
+const PARAMETER: f64 = 5e-6;
 
 fn model(folder: &str, dtype: DType) -> Model {
     let files = Files::of_folder(&fixture(folder)).unwrap();
@@ -115,7 +116,7 @@ fn against_gold(folder: &str, dtype: DType, [hidden, costate, parameter]: [f64; 
 #[test]
 fn states_and_gradients_are_those_of_transformers() {
     for folder in FOLDERS {
-        against_gold(folder, DType::F32, [HIDDEN, COSTATE, COSTATE]);
+        against_gold(folder, DType::F32, [HIDDEN, COSTATE, PARAMETER]);
         // what is left is the gold data's own rounding to float32
         against_gold(folder, DType::F64, [1e-6, 2e-7, 2e-7]);
     }
@@ -170,7 +171,7 @@ fn padding_and_leaving_out_other_positions_change_nothing() {
             let alone = alone.get(0).unwrap();
             pairs.push((format!("s{b}"), last.get(b).unwrap(), alone));
         }
-        assert_close(&pairs, 2e-6);
+        assert_close(&pairs, 5e-6);
     }
 }
 
@@ -181,8 +182,8 @@ fn the_path_of_primitives() {
     for folder in FOLDERS {
         let (gold, batch) = (gold(folder), gold_batch(folder));
         let largest = values(&gold["s0.logits"]).into_iter().fold(0.0, f64::max);
-        // bf16 keeps 8 bits, f16 11
-        for (dtype, tolerance) in [(DType::F16, 2e-3), (DType::BF16, 2e-2)] {
+        // bf16 keeps 8 bits, f16 11; a logit is a sum of 32 products
+        for (dtype, tolerance) in [(DType::F16, 1e-2), (DType::BF16, 8e-2)] {
             let model = model(folder, dtype);
             let forward = model.forward(&batch, &Observe::gradients(&[1])).unwrap();
             let logits = model.head(&forward.post).unwrap();

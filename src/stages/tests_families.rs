@@ -34,8 +34,11 @@ fn checkpoint(folder: &str) -> Ran {
 /// Two budgets in one go, and the second again from the first one's snapshot.
 fn gains(inputs: &[(&str, &crate::artifact::Artifact)], folder: &str) {
     let grpo = |updates: u64| -> Grpo {
-        let text = json!({ "updates": updates, "learning_rate": 1e-3, "prompts_per_update": 4 });
-        serde_json::from_value(text).unwrap()
+        // a random model hardly ever draws the label, but p_y is a reward of every action
+        let options = json!({
+            "updates": updates, "learning_rate": 1e-3, "prompts_per_update": 4, "advantage": "prob-batch",
+        });
+        serde_json::from_value(options).unwrap()
     };
     let to = |marks: &[u64]| Setting {
         marks: marks.to_vec(),

@@ -75,7 +75,7 @@ impl Rope {
         if rest == 0 {
             return Tensor::cat(&[y1, y2], D::Minus1);
         }
-        let rest = x.narrow(D::Minus1, 2 * self.half, rest)?;
+        let rest = x.narrow(D::Minus1, 2 * self.half, rest)?.contiguous()?;
         Tensor::cat(&[y1, y2, rest], D::Minus1)
     }
 }
