@@ -115,6 +115,15 @@ pub fn last_positions(post: &Tensor, batch: &Batch) -> Result<Tensor> {
     Ok(post.reshape((size * time, width))?.index_select(&rows, 0)?)
 }
 
+/// States [B, T, ..] as they are, or their last positions [B, ..] where a batch is
+/// given: the step in a block after which no position looks at another.
+pub(super) fn only_last(states: &Tensor, only: Option<&Batch>) -> Result<Tensor> {
+    match only {
+        None => Ok(states.clone()),
+        Some(batch) => last_positions(states, batch),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -6,9 +6,10 @@ use candle_core::{DType, Device, Tensor, Var};
 
 use crate::{disk, seed::Seed};
 
-use super::{Config, Files, Model, olmo2::shapes, weights};
+use super::{Config, Files, Model, layout::Layout, weights};
 
-/// Standard deviations of the normal draws that start a model; norms start at 1.
+/// Standard deviations of the normal draws that start a model; norms start at 1,
+/// biases at 0.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Init {
     pub embedding_std: f64,
@@ -23,23 +24,25 @@ impl Model {
         let path = files.get("config.json")?;
         let text = fs::read_to_string(path).context("read `config.json`")?;
         let config = Config::parse(&text).context("`config.json`")?;
-        let parameters = weights::read(files, &shapes(&config), device, dtype)?;
+        let parameters = weights::read(files, &config, device, dtype)?;
         Model::build(config, parameters, true)
     }
 
     /// A new model in f32, each tensor drawn from a stream of its own name.
     pub fn init(config: Config, init: &Init, seed: Seed, device: &Device) -> Result<Model> {
         config.check()?;
+        let layout = Layout::of(&config);
         let mut parameters = BTreeMap::new();
-        for (name, shape) in shapes(&config) {
+        for (name, shape) in layout.shapes(&config) {
             let n = shape.iter().product::<usize>();
             let std = match name.as_str() {
-                "model.embed_tokens.weight" => init.embedding_std,
-                "lm_head.weight" => init.head_std,
+                name if name == layout.embedding => init.embedding_std,
+                name if name == layout.head => init.head_std,
                 _ => init.matrix_std,
             };
             let mut stream = seed.stream(&format!("lm init {name}"), &[]);
             let values: Vec<f32> = match shape.len() {
+                1 if name.strip_suffix(".bias").is_some() => vec![0.0; n],
                 1 => vec![1.0; n],
                 _ => (0..n).map(|_| (stream.normal() * std) as f32).collect(),
             };

@@ -4,12 +4,18 @@ use std::{collections::HashMap, path::PathBuf};
 
 use candle_core::{DType, Device, Tensor};
 
-use super::{Batch, Config, Files, Init, Model};
+use super::{Batch, Config, Family, Files, Gelu, GptNeox, Init, Model};
 use crate::seed::Seed;
+
+/// A folder of fixtures.
+pub(super) fn fixture(name: &str) -> PathBuf {
+    let fixtures = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
+    fixtures.join(name)
+}
 
 /// The folder of the fixture set made with PyTorch.
 pub(super) fn open_folder() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/open")
+    fixture("open")
 }
 
 pub(super) fn open_model(dtype: DType) -> Model {
@@ -74,16 +80,40 @@ pub(super) fn assert_close(pairs: &[(String, Tensor, Tensor)], tolerance: f64) {
     );
 }
 
-/// A shape small enough for finite differences, with grouped key heads.
-pub(super) fn tiny(tied: bool) -> Config {
+/// Every family, GPT-NeoX in both forms.
+pub(super) const FAMILIES: [Family; 4] = [
+    Family::Olmo2,
+    Family::Llama,
+    Family::GptNeox(GptNeox {
+        rotary_pct: 0.5,
+        parallel_residual: true,
+        gelu: Gelu::Exact,
+    }),
+    Family::GptNeox(GptNeox {
+        rotary_pct: 1.0,
+        parallel_residual: false,
+        gelu: Gelu::Tanh,
+    }),
+];
+
+/// A shape small enough for finite differences, with grouped key heads and heads
+/// of another width where the family has them.
+pub(super) fn tiny(family: Family, tied: bool) -> Config {
+    let (num_attention_heads, num_key_value_heads, head_dim) = match family {
+        Family::Olmo2 => (4, 2, 2),
+        Family::Llama => (4, 2, 6),
+        Family::GptNeox(_) => (2, 2, 4),
+    };
     Config {
+        family,
         hidden_size: 8,
         num_hidden_layers: 2,
-        num_attention_heads: 4,
-        num_key_value_heads: 2,
+        num_attention_heads,
+        num_key_value_heads,
+        head_dim,
         intermediate_size: 10,
         vocab_size: 13,
-        rms_norm_eps: 1e-6,
+        norm_eps: 1e-6,
         rope_theta: 100.0,
         tie_word_embeddings: tied,
         max_position_embeddings: 8,
@@ -92,19 +122,26 @@ pub(super) fn tiny(tied: bool) -> Config {
     }
 }
 
-/// A tiny model whose norm weights are moved away from 1.
-pub(super) fn tiny_model(tied: bool) -> Model {
+/// A tiny model whose norm weights are moved away from 1 and biases from 0.
+pub(super) fn tiny_model(family: Family, tied: bool) -> Model {
     let init = Init {
         embedding_std: 0.7,
         matrix_std: 0.3,
         head_std: 0.3,
     };
-    let model = Model::init(tiny(tied), &init, Seed(5), &Device::Cpu).unwrap();
+    let model = Model::init(tiny(family, tied), &init, Seed(5), &Device::Cpu).unwrap();
     for (name, var) in model.parameters() {
         if var.rank() == 1 {
             let mut stream = Seed(6).stream(name, &[]);
             let n = var.elem_count();
-            let norm: Vec<f32> = (0..n).map(|_| 1.0 + 0.3 * stream.normal() as f32).collect();
+            let start = if name.strip_suffix(".bias").is_some() {
+                0.0
+            } else {
+                1.0
+            };
+            let norm: Vec<f32> = (0..n)
+                .map(|_| start + 0.3 * stream.normal() as f32)
+                .collect();
             var.set(&Tensor::from_vec(norm, n, &Device::Cpu).unwrap())
                 .unwrap();
         }

@@ -6,7 +6,7 @@ use tempfile::TempDir;
 
 use super::{
     Files, Model,
-    tests_compare::{assert_close, open_folder, open_model, tiny_model},
+    tests_compare::{FAMILIES, assert_close, fixture, open_folder, open_model, tiny_model},
 };
 
 const NAME: &str = "model.layers.1.mlp.up_proj.weight";
@@ -76,15 +76,131 @@ fn saving_gives_the_same_bytes_and_loads_back() {
 
 #[test]
 fn a_tied_model_has_no_head_of_its_own() {
-    let model = tiny_model(true);
-    let folder = folder();
-    model.save(folder.path()).unwrap();
-    let loaded = load(folder.path()).unwrap();
-    assert!(!loaded.parameters().contains_key("lm_head.weight"));
-    let (head, embedding) = (loaded.head_weight(), loaded.embedding_weight());
-    assert_close(
-        &[("head".to_owned(), head.unwrap(), embedding.unwrap())],
-        0.0,
+    for family in FAMILIES {
+        let model = tiny_model(family, true);
+        let folder = folder();
+        model.save(folder.path()).unwrap();
+        let loaded = load(folder.path()).unwrap();
+        assert_eq!(loaded.config(), model.config());
+        same_weights(&loaded, &model.snapshot().unwrap(), 0.0);
+        for head in ["lm_head.weight", "embed_out.weight"] {
+            assert!(!loaded.parameters().contains_key(head));
+        }
+        let (head, embedding) = (loaded.head_weight(), loaded.embedding_weight());
+        assert_close(
+            &[("head".to_owned(), head.unwrap(), embedding.unwrap())],
+            0.0,
+        );
+    }
+}
+
+/// A fixture's folder with other tensors, and what loading it says.
+fn edited(name: &str, edit: impl Fn(&mut Tensors)) -> anyhow::Result<Model> {
+    let folder = tempfile::tempdir().unwrap();
+    let from = fixture(name);
+    fs::copy(from.join("config.json"), folder.path().join("config.json")).unwrap();
+    let mut tensors = load(&from).unwrap().snapshot().unwrap();
+    edit(&mut tensors);
+    write(&tensors, &folder.path().join("model.safetensors"));
+    load(folder.path())
+}
+
+fn zeros(tensors: &mut Tensors, name: &str, shape: &[usize]) {
+    let zeros = Tensor::zeros(shape, DType::F32, &Device::Cpu).unwrap();
+    tensors.insert(name.to_owned(), zeros);
+}
+
+#[test]
+fn buffers_of_older_versions_are_let_pass_and_other_tensors_are_not() {
+    edited("gpt_neox/parallel", |tensors| {
+        for l in 0..3 {
+            let attention = format!("gpt_neox.layers.{l}.attention");
+            zeros(tensors, &format!("{attention}.bias"), &[1, 1, 64, 64]);
+            zeros(tensors, &format!("{attention}.masked_bias"), &[]);
+            zeros(tensors, &format!("{attention}.rotary_emb.inv_freq"), &[2]);
+        }
+    })
+    .unwrap();
+    edited("llama/untied", |tensors| {
+        let name = "model.layers.0.self_attn.rotary_emb.inv_freq";
+        zeros(tensors, name, &[4]);
+    })
+    .unwrap();
+    for (folder, name, family) in [
+        (
+            "llama/tied",
+            "model.layers.0.self_attn.q_proj.bias",
+            "llama",
+        ),
+        ("llama/untied", "model.layers.3.mlp.up_proj.weight", "llama"),
+        ("open", "model.layers.0.attention.bias", "olmo2"),
+        ("gpt_neox/sequential", "lm_head.weight", "gpt_neox"),
+    ] {
+        let fault = edited(folder, |tensors| zeros(tensors, name, &[4]));
+        assert_eq!(
+            format!("{:#}", fault.err().unwrap()),
+            format!(
+                "`model.safetensors`: tensor `{name}` is no parameter of a `{family}` model of this config"
+            )
+        );
+    }
+}
+
+#[test]
+fn a_head_beside_the_embedding_that_it_is_tied_to() {
+    let with = |factor: f64| {
+        edited("llama/tied", |tensors| {
+            let head = (&tensors["model.embed_tokens.weight"] * factor).unwrap();
+            tensors.insert("lm_head.weight".to_owned(), head);
+        })
+    };
+    assert!(
+        !with(1.0)
+            .unwrap()
+            .parameters()
+            .contains_key("lm_head.weight")
+    );
+    assert_eq!(
+        format!("{:#}", with(2.0).err().unwrap()),
+        "`lm_head.weight` differs from `model.embed_tokens.weight`, though `tie_word_embeddings` is true"
+    );
+}
+
+#[test]
+fn a_config_that_lies_about_sizes_is_an_error() {
+    let lie = |folder: &str, name: &str, value: u64| {
+        let from = fixture(folder);
+        let lying = tempfile::tempdir().unwrap();
+        let text = fs::read_to_string(from.join("config.json")).unwrap();
+        let mut config: serde_json::Value = serde_json::from_str(&text).unwrap();
+        config[name] = value.into();
+        fs::write(lying.path().join("config.json"), config.to_string()).unwrap();
+        let weights = "model.safetensors";
+        fs::copy(from.join(weights), lying.path().join(weights)).unwrap();
+        fault(lying.path())
+    };
+    let q = "model.layers.0.self_attn.q_proj.weight";
+    assert_eq!(
+        lie("llama/tied", "head_dim", 1 << 20),
+        format!(
+            "`model.safetensors`: tensor `{q}` has shape [48, 32]; the config asks for [4194304, 32]"
+        )
+    );
+    assert_eq!(
+        lie("llama/tied", "num_hidden_layers", 2),
+        "`model.safetensors`: tensor `model.layers.2.input_layernorm.weight` is no parameter of a `llama` model of this config"
+    );
+    assert_eq!(
+        lie("gpt_neox/parallel", "num_hidden_layers", 4096),
+        "`model.safetensors`: tensor `gpt_neox.layers.3.input_layernorm.weight` is missing"
+    );
+    assert_eq!(
+        lie("gpt_neox/parallel", "vocab_size", 1 << 24),
+        "`model.safetensors`: tensor `gpt_neox.embed_in.weight` has shape [264, 32]; the config asks for [16777216, 32]"
+    );
+    assert_eq!(
+        lie("gpt_neox/parallel", "hidden_size", 1 << 40),
+        "`config.json`: `hidden_size` is 1099511627776; allowed: 1 to 1048576"
     );
 }
 
@@ -191,11 +307,11 @@ fn faults_in_the_folder() {
     );
     fs::write(
         folder.path().join("config.json"),
-        r#"{"model_type":"llama"}"#,
+        r#"{"model_type":"mistral"}"#,
     )
     .unwrap();
     assert_eq!(
         index("x"),
-        "`config.json`: `model_type` is `llama`; supported: `olmo2`"
+        "`config.json`: `model_type` is `mistral`; supported: `olmo2`, `llama`, `gpt_neox`"
     );
 }

@@ -1,9 +1,11 @@
 //! The files of a model folder, and its parameters: read from one file or from
 //! shards with an index, in f32, f16 or bf16; written as one file in f32.
 //!
-//! Tensors that the model does not ask for are ignored.
+//! A tensor that the model does not ask for is an error: its author meant another
+//! computation. Let pass are the buffers of older versions, and a head beside the
+//! embedding that it is tied to, if the two are the same.
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs,
     path::{Component, Path, PathBuf},
 };
@@ -12,7 +14,11 @@ use anyhow::{Context as _, Result, ensure};
 use candle_core::{DType, Device, Tensor, Var};
 use serde::Deserialize;
 
-use super::safetensors::{Reader, write_f32};
+use super::{
+    Config,
+    layout::Layout,
+    safetensors::{Reader, write_f32},
+};
 
 const SINGLE: &str = "model.safetensors";
 const INDEX: &str = "model.safetensors.index.json";
@@ -56,30 +62,20 @@ struct Index {
     weight_map: BTreeMap<String, String>,
 }
 
-/// Reads every parameter in the order asked for, one tensor in memory at a time.
+/// Reads every parameter, one tensor in memory at a time.
 pub(super) fn read(
     files: &Files,
-    shapes: &[(String, Vec<usize>)],
+    config: &Config,
     device: &Device,
     dtype: DType,
 ) -> Result<BTreeMap<String, Var>> {
-    let sharded = !files.0.contains_key(SINGLE) && files.0.contains_key(INDEX);
-    let index = sharded.then(|| read_index(files)).transpose()?;
-    let mut readers: BTreeMap<String, Reader> = BTreeMap::new();
+    let layout = Layout::of(config);
+    let shapes = layout.shapes(config);
+    let mut stored = Stored::of(files)?;
+    stored.refuse_others(&layout, &shapes, config)?;
     let mut parameters = BTreeMap::new();
-    for (name, shape) in shapes {
-        let file = match &index {
-            None => SINGLE,
-            Some(index) => index
-                .weight_map
-                .get(name)
-                .with_context(|| format!("`{INDEX}`: tensor `{name}` is missing"))?,
-        };
-        if !readers.contains_key(file) {
-            readers.insert(file.to_owned(), Reader::open(files.get(file)?, file)?);
-        }
-        let reader = readers.get_mut(file).expect("opened just above");
-        let values = reader.read_f32(name, shape)?;
+    for (name, shape) in &shapes {
+        let values = stored.read_f32(name, shape)?;
         let var = if dtype == DType::F32 {
             Var::from_vec(values, shape.as_slice(), device)?
         } else {
@@ -89,6 +85,83 @@ pub(super) fn read(
         parameters.insert(name.clone(), var);
     }
     Ok(parameters)
+}
+
+/// The tensors of a folder, in one file or in shards.
+struct Stored<'a> {
+    files: &'a Files,
+    /// Tensor to file, where there are shards.
+    index: Option<Index>,
+    readers: BTreeMap<String, Reader>,
+}
+
+impl Stored<'_> {
+    fn of(files: &Files) -> Result<Stored<'_>> {
+        let sharded = !files.0.contains_key(SINGLE) && files.0.contains_key(INDEX);
+        Ok(Stored {
+            files,
+            index: sharded.then(|| read_index(files)).transpose()?,
+            readers: BTreeMap::new(),
+        })
+    }
+
+    fn read_f32(&mut self, name: &str, shape: &[usize]) -> Result<Vec<f32>> {
+        let file = match &self.index {
+            None => SINGLE.to_owned(),
+            Some(index) => (index.weight_map.get(name))
+                .with_context(|| format!("`{INDEX}`: tensor `{name}` is missing"))?
+                .clone(),
+        };
+        self.open(&file)?.read_f32(name, shape)
+    }
+
+    fn open(&mut self, file: &str) -> Result<&mut Reader> {
+        if !self.readers.contains_key(file) {
+            let reader = Reader::open(self.files.get(file)?, file)?;
+            self.readers.insert(file.to_owned(), reader);
+        }
+        Ok(self.readers.get_mut(file).expect("opened just above"))
+    }
+
+    fn names(&mut self) -> Result<BTreeSet<String>> {
+        match &self.index {
+            Some(index) => Ok(index.weight_map.keys().cloned().collect()),
+            None => Ok(self.open(SINGLE)?.names().map(str::to_owned).collect()),
+        }
+    }
+
+    /// Where a parameter is missing as well, that is what is told, later.
+    fn refuse_others(
+        &mut self,
+        layout: &Layout,
+        shapes: &[(String, Vec<usize>)],
+        config: &Config,
+    ) -> Result<()> {
+        let mut others = self.names()?;
+        if !shapes.iter().all(|(name, _)| others.remove(name)) {
+            return Ok(());
+        }
+        others.retain(|name| !layout.buffers.iter().any(|end| name.ends_with(end)));
+        if config.tie_word_embeddings && others.remove(layout.head) {
+            let shape = [config.vocab_size, config.hidden_size];
+            let head = self.read_f32(layout.head, &shape)?;
+            ensure!(
+                head == self.read_f32(layout.embedding, &shape)?,
+                "`{}` differs from `{}`, though `tie_word_embeddings` is true",
+                layout.head,
+                layout.embedding
+            );
+        }
+        let other = others.pop_first();
+        let file = if self.index.is_some() { INDEX } else { SINGLE };
+        ensure!(
+            other.is_none(),
+            "`{file}`: tensor `{}` is no parameter of a `{}` model of this config",
+            other.unwrap_or_default(),
+            config.family.name()
+        );
+        Ok(())
+    }
 }
 
 fn read_index(files: &Files) -> Result<Index> {

@@ -170,8 +170,8 @@ mod tests {
             "models/mine: `tokenizer.json` is missing (there: config.json, model.safetensors)"
         );
         assert_eq!(
-            fault("config.json", Some(b"{\"model_type\": \"gpt_neox\"}")),
-            "models/mine: `config.json`: `model_type` is `gpt_neox`; supported: `olmo2`"
+            fault("config.json", Some(b"{\"model_type\": \"mistral\"}")),
+            "models/mine: `config.json`: `model_type` is `mistral`; supported: `olmo2`, `llama`, `gpt_neox`"
         );
         let weights = fs::read(open().join("model.safetensors")).unwrap();
         let cut = fault("model.safetensors", Some(&weights[..weights.len() - 4]));

@@ -29,6 +29,8 @@ mod template;
 mod testing;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_families;
 
 pub use command::Command;
 pub use copy_corpus::CopyCorpus;

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     artifact::{ArtifactType, Corpus},
-    lm::{self, AdamWOptions, Config, DeviceClass, Init, Precision, Tokenizer},
+    lm::{self, AdamWOptions, Config, DeviceClass, Family, Init, Precision, Tokenizer},
     seed::Seed,
     stage::{Context, InputPort, Inputs, OutputPort, Outputs, Ports, Refusal, Stage},
     stages::ranges,
@@ -206,13 +206,15 @@ impl Stage for Pretrain {
 impl Pretrain {
     fn config(&self, tokenizer: &Tokenizer) -> Config {
         Config {
+            family: Family::Olmo2,
             hidden_size: self.hidden_size,
             num_hidden_layers: self.layers,
             num_attention_heads: self.heads,
             num_key_value_heads: self.heads,
+            head_dim: self.hidden_size / self.heads,
             intermediate_size: self.mlp,
             vocab_size: tokenizer.size(),
-            rms_norm_eps: 1e-6,
+            norm_eps: 1e-6,
             rope_theta: self.rope_theta,
             tie_word_embeddings: false,
             max_position_embeddings: self.context,

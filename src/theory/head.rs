@@ -6,6 +6,10 @@
 //! Symbols: w_a row a of the head W [V, d]; w_bar = W^T p; s(a) = w_a - w_bar
 //! (eq. 2); h the state after the final norm; u the residual before it;
 //! h = g o u * rho with rho = 1/sqrt(mean(u^2) + eps).
+//!
+//! A layer norm h = g o c * rho + b, c = u - mean(u), is the same with c for u,
+//! the rows of W diag(g) less their means, and z - W b for the logits z: J is
+//! then followed by a projection on what has no mean, and c has none already.
 use crate::theory::{OneToken, Softmax};
 
 /// Products of the head with itself at one prompt; V entries per vector.

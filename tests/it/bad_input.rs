@@ -76,10 +76,10 @@ fn a_good_folder_is_taken() {
 fn another_architecture_lists_what_is_supported() {
     let project = Project::empty();
     model(&project);
-    edit_config(&project, "model_type", "gpt_neox".into());
+    edit_config(&project, "model_type", "mistral".into());
     assert_eq!(
         failure(&project, &["model"]),
-        "model: model: `config.json`: `model_type` is `gpt_neox`; supported: `olmo2`"
+        "model: model: `config.json`: `model_type` is `mistral`; supported: `olmo2`, `llama`, `gpt_neox`"
     );
 }
 

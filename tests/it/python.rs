@@ -1,5 +1,5 @@
 //! What others see: transformers loads our checkpoints, pandas reads our results.
-use std::{fs, process::Command};
+use std::{fs, path::Path, process::Command};
 
 use candle_core::{DType, Device};
 use vgh::lm::{Batch, Files, Model, Observe};
@@ -32,7 +32,31 @@ fn a_pretrained_checkpoint_loads_in_transformers_with_equal_logits() {
     let folder = project.file("results/mini/ladder/step=8/checkpoint");
     let csv = project.vgh(&["show", "mini.toml", "prompts", "--json"]);
     let prompts: serde_json::Value = serde_json::from_slice(&csv.stdout).unwrap();
-    let text = prompts[0]["text"].as_str().unwrap();
+    assert_same_logits(&folder, prompts[0]["text"].as_str().unwrap());
+}
+
+#[test]
+fn what_is_saved_of_other_families_loads_in_transformers_with_equal_logits() {
+    if !python_with(
+        "what_is_saved_of_other_families_loads_in_transformers",
+        &["torch", "transformers"],
+    ) {
+        return;
+    }
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
+    for name in ["llama/tied", "gpt_neox/sequential"] {
+        let files = Files::of_folder(&fixtures.join(name)).unwrap();
+        let model = Model::load(&files, &Device::Cpu, DType::F32).unwrap();
+        let saved = tempfile::tempdir().unwrap();
+        model.save(saved.path()).unwrap();
+        let tokenizer = "tokenizer.json";
+        fs::copy(files.get(tokenizer).unwrap(), saved.path().join(tokenizer)).unwrap();
+        assert_same_logits(saved.path(), "Pick A over B.\nAnswer:");
+    }
+}
+
+/// Our logits of a text against transformers', both of the same folder.
+fn assert_same_logits(folder: &Path, text: &str) {
     let script = concat!(
         env!("CARGO_MANIFEST_DIR"),
         "/tests/it/transformers_logits.py"
@@ -40,7 +64,7 @@ fn a_pretrained_checkpoint_loads_in_transformers_with_equal_logits() {
     let theirs: serde_json::Value =
         serde_json::from_str(&python(&[script, folder.to_str().unwrap(), text])).unwrap();
 
-    let files = Files::of_folder(&folder).unwrap();
+    let files = Files::of_folder(folder).unwrap();
     let ids = vgh::lm::Tokenizer::load(&files)
         .unwrap()
         .encode(text)

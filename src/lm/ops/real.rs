@@ -21,6 +21,8 @@ pub(in crate::lm) trait Real: WithDType {
     fn exp(self) -> Self;
     fn ln(self) -> Self;
     fn sqrt(self) -> Self;
+    /// The error function, 2/sqrt(pi) times the integral of exp(-t^2) from 0.
+    fn erf(self) -> Self;
 }
 
 impl Real for f32 {
@@ -61,6 +63,29 @@ impl Real for f32 {
     fn sqrt(self) -> f32 {
         f32::sqrt(self)
     }
+
+    /// x P(x^2) / Q(x^2) without branches, fitted to erf(x) / x by iterated least
+    /// squares on [0, 4] (relative 2.6e-8), beyond which erf is 1 in f32; within
+    /// 3 units in the last place.
+    #[inline(always)]
+    fn erf(self) -> f32 {
+        let x = if self < -4.0 { -4.0 } else { self };
+        let x = if x > 4.0 { 4.0 } else { x };
+        let s = x * x;
+        let mut p = 1.988_962_8e-6;
+        p = p * s + 2.840_922e-4;
+        p = p * s + 3.865_223_4e-3;
+        p = p * s + 5.304_480_3e-2;
+        p = p * s + 1.931_321_9e-1;
+        p = p * s + std::f32::consts::FRAC_2_SQRT_PI;
+        let mut q = 3.741_824_2e-5;
+        q = q * s + 1.181_071e-3;
+        q = q * s + 1.517_071_9e-2;
+        q = q * s + 1.151_772_9e-1;
+        q = q * s + 5.044_915_7e-1;
+        q = q * s + 1.0;
+        x * p / q
+    }
 }
 
 impl Real for f64 {
@@ -80,6 +105,11 @@ impl Real for f64 {
     #[inline(always)]
     fn sqrt(self) -> f64 {
         f64::sqrt(self)
+    }
+
+    #[inline(always)]
+    fn erf(self) -> f64 {
+        candle_core::cpu::erf::erf_f64(self)
     }
 }
 
@@ -187,6 +217,22 @@ pub(super) fn dot<T: Real>(a: &[T], b: &[T]) -> T {
     fold(lanes)
 }
 
+/// sum_i a_i, in lanes.
+#[inline(always)]
+pub(super) fn sum<T: Real>(a: &[T]) -> T {
+    let mut lanes = [T::ZERO; LANES];
+    let (chunks, rest) = a.as_chunks::<LANES>();
+    for chunk in chunks {
+        for i in 0..LANES {
+            lanes[i] += chunk[i];
+        }
+    }
+    for (lane, &x) in lanes.iter_mut().zip(rest) {
+        *lane += x;
+    }
+    fold(lanes)
+}
+
 /// The largest element; NaN only where the first is NaN.
 #[inline(always)]
 pub(super) fn max<T: Real>(a: &[T]) -> T {
@@ -240,10 +286,25 @@ mod tests {
     }
 
     #[test]
+    fn the_error_function_is_right_to_three_units_in_the_last_place() {
+        let mut worst = 0f64;
+        for i in 1..=600_000 {
+            let x = i as f32 * 1e-5;
+            let exact = Real::erf(f64::from(x));
+            worst = worst.max((f64::from(Real::erf(x)) - exact).abs() / exact);
+            assert_eq!(Real::erf(-x), -Real::erf(x));
+        }
+        assert!(worst < 3.0 * f64::from(f32::EPSILON), "{worst:e}");
+        assert!(Real::erf(f32::NAN).is_nan());
+        assert_eq!(Real::erf(0f32), 0.0);
+    }
+
+    #[test]
     fn sums_take_every_element() {
         for n in [0, 1, 15, 16, 17, 40] {
             let a: Vec<f64> = (0..n).map(f64::from).collect();
             assert_eq!(dot(&a, &a), a.iter().map(|x| x * x).sum::<f64>());
+            assert_eq!(sum(&a), a.iter().sum::<f64>());
         }
         assert_eq!(max(&[1f32, -2.0, 5.0, 4.0]), 5.0);
     }

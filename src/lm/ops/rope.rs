@@ -1,6 +1,7 @@
 //! Rotary position embedding, half-split: (x1, x2) -> (x1 cos - x2 sin, x2 cos + x1 sin)
 //! where x1 and x2 are the halves of a head and the angle of pair i at position
-//! t is t theta^(-2i/d). Angles are computed in f64.
+//! t is t theta^(-2i/d). Angles are computed in f64. Where only the first columns
+//! of a head are rotated, d is their number and the rest pass unchanged.
 #![expect(
     clippy::inline_always,
     reason = "rotations must be compiled with the vector features of their caller"
@@ -12,6 +13,7 @@ use super::real::Real;
 /// Cosines and sines for positions 0..T: [T, d/2] each, row by row.
 pub struct Rope {
     positions: usize,
+    head_dim: usize,
     half: usize,
     cos: Vec<f64>,
     sin: Vec<f64>,
@@ -20,14 +22,20 @@ pub struct Rope {
 impl Rope {
     /// The table for `positions` positions and heads of `head_dim` (even).
     pub fn new(positions: usize, head_dim: usize, theta: f64) -> Rope {
-        let half = head_dim / 2;
+        Rope::partial(positions, head_dim, head_dim, theta)
+    }
+
+    /// The same where only the first `rotated` columns (even) of a head turn.
+    pub fn partial(positions: usize, head_dim: usize, rotated: usize, theta: f64) -> Rope {
+        let half = rotated / 2;
         let frequencies: Vec<f64> = (0..half)
-            .map(|i| theta.powf(-2.0 * i as f64 / head_dim as f64))
+            .map(|i| theta.powf(-2.0 * i as f64 / rotated as f64))
             .collect();
         let angles = (0..positions).flat_map(|t| frequencies.iter().map(move |f| t as f64 * f));
         let (sin, cos) = angles.map(f64::sin_cos).unzip();
         Rope {
             positions,
+            head_dim,
             half,
             cos,
             sin,
@@ -49,7 +57,7 @@ impl Rope {
     }
 
     pub(super) fn head_dim(&self) -> usize {
-        2 * self.half
+        self.head_dim
     }
 
     /// The same rotation out of primitives; `x` is [B, H, T, d].
@@ -63,7 +71,12 @@ impl Rope {
         let x2 = x.narrow(D::Minus1, self.half, self.half)?;
         let y1 = (x1.broadcast_mul(&cos)? - x2.broadcast_mul(&sin)?)?;
         let y2 = (x2.broadcast_mul(&cos)? + x1.broadcast_mul(&sin)?)?;
-        Tensor::cat(&[y1, y2], D::Minus1)
+        let rest = self.head_dim - 2 * self.half;
+        if rest == 0 {
+            return Tensor::cat(&[y1, y2], D::Minus1);
+        }
+        let rest = x.narrow(D::Minus1, 2 * self.half, rest)?.contiguous()?;
+        Tensor::cat(&[y1, y2, rest], D::Minus1)
     }
 }
 
@@ -79,6 +92,11 @@ impl<T: Real> Rotations<T> {
     #[inline(always)]
     pub(super) fn rotate(&self, t: usize, scale: T, x: &[T], out: &mut [T]) {
         let (cos, sin) = self.at(t);
+        let (x, rest) = x.split_at(2 * self.half);
+        let (out, out_rest) = out.split_at_mut(2 * self.half);
+        for (out, &x) in out_rest.iter_mut().zip(rest) {
+            *out = x * scale;
+        }
         let (x1, x2) = x.split_at(self.half);
         let (y1, y2) = out.split_at_mut(self.half);
         for i in 0..self.half {
@@ -91,6 +109,11 @@ impl<T: Real> Rotations<T> {
     #[inline(always)]
     pub(super) fn rotate_back(&self, t: usize, scale: T, x: &[T], out: &mut [T]) {
         let (cos, sin) = self.at(t);
+        let (x, rest) = x.split_at(2 * self.half);
+        let (out, out_rest) = out.split_at_mut(2 * self.half);
+        for (out, &x) in out_rest.iter_mut().zip(rest) {
+            *out = x * scale;
+        }
         let (x1, x2) = x.split_at(self.half);
         let (y1, y2) = out.split_at_mut(self.half);
         for i in 0..self.half {

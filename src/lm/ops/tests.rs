@@ -5,9 +5,12 @@ use std::f64::consts::SQRT_2;
 use candle_core::{DType, Device, Result, Tensor, Var};
 
 use super::{
-    Heads, Rope, Tap,
+    Gelu, Heads, Rope, Tap,
+    affine::affine,
     attention::{attention, attention_primitive},
     gated::gated,
+    gelu::{gelu, gelu_primitive},
+    layer_norm::{layer_norm, layer_norm_primitive},
     linear::linear,
     log_prob::{log_prob, log_softmax},
     norm::{residual_norm, rms_norm, rms_norm_primitive},
@@ -121,12 +124,47 @@ fn norms() {
 }
 
 #[test]
+fn norms_with_a_mean_and_a_bias() {
+    check(
+        &[&[2, 3, 21], &[21], &[21]],
+        |x| layer_norm(&x[0], &x[1], &x[2], EPS),
+        |x| layer_norm_primitive(&x[0], &x[1], &x[2], EPS),
+    );
+}
+
+#[test]
+fn gaussian_units() {
+    for kind in [Gelu::Exact, Gelu::Tanh] {
+        check(
+            &[&[3, 40]],
+            |x| gelu(&(&x[0] * 2.0)?, kind),
+            |x| gelu_primitive(&(&x[0] * 2.0)?, kind),
+        );
+    }
+    let at = |x: f64, kind| {
+        let x = Tensor::new(&[x], &Device::Cpu).unwrap();
+        values(&gelu(&x, kind).unwrap())[0]
+    };
+    // 2 Phi(2); the tails are the identity and 0
+    assert!((at(2.0, Gelu::Exact) - 1.954_499_736_103_642).abs() < 1e-15);
+    assert!((at(2.0, Gelu::Tanh) - 1.954_597_694_087_775).abs() < 1e-12);
+    for kind in [Gelu::Exact, Gelu::Tanh] {
+        assert_eq!((at(30.0, kind), at(-30.0, kind).abs()), (30.0, 0.0));
+    }
+}
+
+#[test]
 fn projections() {
     let plain = |x: &Tensor, w: &Tensor| x.broadcast_matmul(&w.t()?);
     check(
         &[&[2, 3, 5], &[7, 5]],
         |x| linear(&x[0], &x[1]),
         |x| plain(&x[0], &x[1]),
+    );
+    check(
+        &[&[2, 3, 5], &[7, 5], &[7]],
+        |x| affine(&x[0], &x[1], &x[2]),
+        |x| plain(&x[0], &x[1])?.broadcast_add(&x[2]),
     );
     check(
         &[&[2, 3, 5], &[7, 5], &[7, 5]],
@@ -143,16 +181,18 @@ fn attention_with_grouped_heads() {
             keys,
             dim: 6,
         };
-        let rope = Rope::new(time, 6, 50.0);
-        check(
-            &[
-                &[2, time, queries * 6],
-                &[2, time, keys * 6],
-                &[2, time, keys * 6],
-            ],
-            |x| attention(&x[0], &x[1], &x[2], heads, &rope),
-            |x| attention_primitive(&x[0], &x[1], &x[2], heads, &rope),
-        );
+        for rotated in [6, 2] {
+            let rope = Rope::partial(time, 6, rotated, 50.0);
+            check(
+                &[
+                    &[2, time, queries * 6],
+                    &[2, time, keys * 6],
+                    &[2, time, keys * 6],
+                ],
+                |x| attention(&x[0], &x[1], &x[2], heads, &rope),
+                |x| attention_primitive(&x[0], &x[1], &x[2], heads, &rope),
+            );
+        }
     }
 }
 

@@ -15,6 +15,8 @@ pub(super) struct Head<'a> {
     pub(super) w: &'a Tensor,
     /// g, the final norm's weight; `None` for the post-norm state.
     pub(super) g: Option<&'a [f64]>,
+    /// Whether the final norm subtracts the mean, and so rows of W diag(g) lose theirs.
+    pub(super) centred: bool,
 }
 
 impl Head<'_> {
@@ -65,6 +67,19 @@ impl Head<'_> {
         Ok(rows.flatten_all()?.to_vec1()?)
     }
 
+    /// W v for a vector v [D]: V values.
+    pub(super) fn times(&self, v: &[f64]) -> Result<Vec<f64>> {
+        let (rows, d) = self.w.dims2()?;
+        let v = Tensor::from_slice(v, (d, 1), &Device::Cpu)?;
+        let mut all = Vec::with_capacity(rows);
+        for start in (0..rows).step_by(SLICE) {
+            let slice = self.w.narrow(0, start, SLICE.min(rows - start))?;
+            let slice = slice.to_device(&Device::Cpu)?.to_dtype(DType::F64)?;
+            all.extend(slice.matmul(&v)?.flatten_all()?.to_vec1::<f64>()?);
+        }
+        Ok(all)
+    }
+
     /// Rows `start` to `start + count` in f64 on the host.
     fn rows(&self, start: usize, count: usize) -> Result<Tensor> {
         self.scaled(&self.w.narrow(0, start, count)?)
@@ -72,10 +87,14 @@ impl Head<'_> {
 
     fn scaled(&self, rows: &Tensor) -> Result<Tensor> {
         let rows = rows.to_device(&Device::Cpu)?.to_dtype(DType::F64)?;
-        match self.g {
-            None => Ok(rows),
-            Some(g) => Ok(rows.broadcast_mul(&Tensor::from_slice(g, g.len(), &Device::Cpu)?)?),
+        let Some(g) = self.g else {
+            return Ok(rows);
+        };
+        let rows = rows.broadcast_mul(&Tensor::from_slice(g, g.len(), &Device::Cpu)?)?;
+        if !self.centred {
+            return Ok(rows);
         }
+        Ok(rows.broadcast_sub(&rows.mean_keepdim(1)?)?)
     }
 }
 
@@ -118,6 +137,7 @@ mod tests {
         let head = Head {
             w: &tensor,
             g: Some(&g),
+            centred: false,
         };
         let scaled: Vec<f64> = w.iter().enumerate().map(|(i, w)| w * g[i % d]).collect();
         assert_eq!(
