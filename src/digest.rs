@@ -3,6 +3,7 @@
 //! Everything the cache trusts goes through here: a file's digest, a tree's
 //! digest (that of its sorted listing), a manifest's key. Holds no paths.
 mod hashing;
+mod object_id;
 
 use std::{
     borrow::Cow,
@@ -17,6 +18,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use serde_json::Value;
 
 pub use hashing::{Hashing, each_piece};
+pub use object_id::{NotAnObject, ObjectId};
 
 /// The BLAKE3 digest of some bytes; shown as 64 hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
