@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail, ensure};
 use crate::{
     cache::{
         index_file,
-        publish::Placed,
+        name::Placed,
         record::{Record, names, parse},
         sealed,
         store::{Cache, FORMAT_VERSION, is_absent},
@@ -33,7 +33,8 @@ pub enum Committed {
 }
 
 impl Cache {
-    /// Publishes a record whose outputs are all in the cache.
+    /// Publishes a record whose outputs are all in the cache. Everybody sees it
+    /// at once; it is durable, with its outputs, after the next [`Cache::sync`].
     ///
     /// # Errors
     /// An output that is not there; a key that is not the manifest's.
@@ -46,6 +47,7 @@ impl Cache {
                 content.digest
             );
         }
+        self.owe_result(&record.key, &record.outputs);
         self.adopt(record)
     }
 
@@ -53,6 +55,8 @@ impl Cache {
     pub fn adopt(&self, record: &Record) -> Result<Committed> {
         let bytes = sealed_record(record)?;
         let path = self.record_path(&record.key);
+        // Also one that is there: its writer may have died before it synced.
+        self.owe(path.clone());
         for _ in 0..ROUNDS {
             if let Some(canonical) = self.record(&record.key)? {
                 if canonical.outputs == record.outputs {
@@ -164,6 +168,7 @@ impl Cache {
             }
             let draft = self.draft(bytes, bytes.len() as u64)?;
             if draft.place(&path)? == Placed::New {
+                self.owe(path);
                 return Ok(());
             }
         }

@@ -119,7 +119,6 @@ impl Cache {
         }
         self.sweep(&plan, before, &mut report)?;
         report.abandoned = self.clear_abandoned()?;
-        self.clear_leases();
         Ok(report)
     }
 }

@@ -128,6 +128,15 @@ impl Cache {
         bail!("too many runs are named `{run}`")
     }
 
+    /// How the runs that have a pin name themselves.
+    pub(super) fn pinned_by(&self) -> Vec<String> {
+        let folder = self.root().join("pins");
+        let texts = names(&folder).unwrap_or_default().into_iter();
+        let texts = texts.filter_map(|name| fs::read_to_string(folder.join(name)).ok());
+        let head = |text: String| text.lines().next()?.split('\t').nth(2).map(str::to_owned);
+        texts.filter_map(head).collect()
+    }
+
     /// When the gate was last shut: while it says the same, nothing was removed.
     /// None while somebody removes something, and where there is no telling.
     pub fn removals(&self) -> Option<SystemTime> {

@@ -1,24 +1,31 @@
 //! The only door through which files come to be in the cache: write beside,
-//! sync, make read-only, link without replacing, sync the folder.
+//! make read-only, rename without replacing. Syncing comes before anybody is
+//! told (see `durable`), for large files at once.
 //!
 //! A target therefore exists whole or not at all, and the first writer wins.
-//! Hashes the very bytes it writes; never hashes a source and then moves it.
+//! Hashes the very bytes it writes; a file that a stage wrote is moved only if
+//! nobody else holds it open, and hashed after that.
 use std::{
-    fs::{self, DirBuilder, File, Metadata, OpenOptions, Permissions},
+    fs::{self, DirBuilder, File, OpenOptions, Permissions},
     io::{self, Read, Write},
     os::{
         fd::AsRawFd,
-        unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt},
+        unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
     },
     path::{Path, PathBuf},
-    time::Duration,
 };
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 
 use crate::{
-    cache::{lease::same_file, store::is_absent},
-    digest::{Digest, Hashing, each_piece},
+    cache::{
+        holding,
+        lease::same_file,
+        name::{Placed, put_new},
+        sole::is_sole,
+        store::is_absent,
+    },
+    digest::{self, Digest, Hashing, each_piece},
     disk::fault,
 };
 
@@ -29,16 +36,8 @@ use crate::cache::crash::step;
 #[cfg(not(test))]
 fn step() {}
 
-/// After this time a name is on the disk whether or not anybody synced it.
-const WRITTEN_BACK: Duration = Duration::from_mins(1);
-
-/// What became of a publication.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Placed {
-    New,
-    /// Somebody else's file stands at the target; ours is gone.
-    Existing,
-}
+/// Larger files are synced where they were written, beside what else goes on.
+const SYNCED_AT_ONCE: u64 = 1 << 20;
 
 /// A file written beside its target, removed unless placed.
 #[derive(Debug)]
@@ -74,36 +73,45 @@ impl Draft {
         Ok(draft)
     }
 
-    /// Publishes at `target` unless something stands there already; durable
-    /// when it returns [`Placed::New`].
+    /// Makes a draft of a file that a stage wrote, by its name in a folder of
+    /// ours: without copying it. None if somebody else might still write to it.
+    pub(super) fn of_written(path: &Path, file: &File) -> Result<Option<Draft>> {
+        if !is_sole(file).unwrap_or(false) || !same_file(file, path) {
+            return Ok(None);
+        }
+        let failed = |error| fault("read", path, 0, error);
+        let (digest, size) = digest::of_reader(file).map_err(failed)?;
+        // The age of a blob is that of its name here.
+        let kept = file.set_modified(holding::now());
+        Ok(Some(Draft {
+            file: kept.and_then(|()| file.try_clone()).map_err(failed)?,
+            path: path.to_owned(),
+            digest,
+            size,
+        }))
+    }
+
+    /// Publishes at `target` unless something stands there already. A small file
+    /// is durable after the next [`Cache::sync`] that knows of it.
     pub(super) fn place(self, target: &Path) -> Result<Placed> {
         self.seal()?;
+        if self.size > SYNCED_AT_ONCE {
+            self.sync()?;
+        }
         let parent = parent(target)?;
-        ensure_dir(parent)?;
         step();
-        let placed = link_new(&self.path, target, |from, to| fs::hard_link(from, to))?;
+        // Most often the folder is there.
+        let placed = match put_new(&self.path, target) {
+            Err(error) if is_absent(&error) && !parent.is_dir() => {
+                ensure_dir(parent)?;
+                put_new(&self.path, target)
+            }
+            outcome => outcome,
+        };
         step();
         drop(self);
         step();
-        // Also for an existing file: its writer may have died before this step.
-        sync_dir(parent)?;
-        Ok(placed)
-    }
-
-    /// Takes what stands at `target`, known to be as ours, in the place of this
-    /// draft. A young one is synced: its writer may have died before that.
-    pub(super) fn yield_to(self, target: &Path, standing: &Metadata) -> Result<()> {
-        let changed = standing
-            .ctime()
-            .saturating_add_unsigned(WRITTEN_BACK.as_secs());
-        if self
-            .file
-            .metadata()
-            .is_ok_and(|ours| ours.ctime() > changed)
-        {
-            return Ok(());
-        }
-        sync_dir(parent(target)?)
+        placed.map_err(|error| fault("write", target, 0, error))
     }
 
     /// Makes what stands at `target` count as written now, so that nobody who
@@ -135,6 +143,7 @@ impl Draft {
     /// Publishes at `target` in the place of what stands there.
     pub(super) fn replace(self, target: &Path) -> Result<()> {
         self.seal()?;
+        self.sync()?;
         step();
         fs::rename(&self.path, target)
             .map_err(|error| fault("replace", target, self.size, error))?;
@@ -144,10 +153,13 @@ impl Draft {
 
     fn seal(&self) -> Result<()> {
         step();
-        self.file
-            .set_permissions(Permissions::from_mode(0o444))
-            .and_then(|()| self.file.sync_all())
-            .map_err(|error| fault("write", &self.path, self.size, error))
+        let sealed = self.file.set_permissions(Permissions::from_mode(0o444));
+        sealed.map_err(|error| fault("write", &self.path, self.size, error))
+    }
+
+    fn sync(&self) -> Result<()> {
+        let synced = self.file.sync_all();
+        synced.map_err(|error| fault("write", &self.path, self.size, error))
     }
 }
 
@@ -186,72 +198,6 @@ fn copy(source: impl Read, file: &mut File, path: &Path, needed: u64) -> Result<
         Err(error) if written => Err(error).context("cannot read what is to be stored"),
         Err(error) => Err(fault("write", path, needed, error)),
     }
-}
-
-/// Links `draft` to `target` without replacing. `link` is the system call,
-/// which tests make fail.
-fn link_new(
-    draft: &Path,
-    target: &Path,
-    link: impl Fn(&Path, &Path) -> io::Result<()>,
-) -> Result<Placed> {
-    let error = match link(draft, target) {
-        Ok(()) => return Ok(Placed::New),
-        Err(error) => error,
-    };
-    // Over NFS the answer to a link that succeeded may be lost, and its repetition fails.
-    if fs::metadata(draft).is_ok_and(|found| found.nlink() == 2) {
-        return Ok(Placed::New);
-    }
-    match error.raw_os_error() {
-        Some(libc::EEXIST) => Ok(Placed::Existing),
-        Some(libc::EPERM | libc::ENOSYS | libc::EOPNOTSUPP | libc::EMLINK) => {
-            rename_new(draft, target)
-        }
-        _ => Err(fault("write", target, 0, error)),
-    }
-}
-
-/// For file systems without hard links: a rename that refuses to replace.
-#[cfg(target_os = "linux")]
-fn rename_new(draft: &Path, target: &Path) -> Result<Placed> {
-    use std::{ffi::CString, os::unix::ffi::OsStrExt};
-
-    let from = CString::new(draft.as_os_str().as_bytes())?;
-    let to = CString::new(target.as_os_str().as_bytes())?;
-    // SAFETY: both paths end in NUL and outlive the call.
-    let code = unsafe {
-        libc::syscall(
-            libc::SYS_renameat2,
-            libc::AT_FDCWD,
-            from.as_ptr(),
-            libc::AT_FDCWD,
-            to.as_ptr(),
-            libc::RENAME_NOREPLACE,
-        )
-    };
-    if code == 0 {
-        return Ok(Placed::New);
-    }
-    let error = io::Error::last_os_error();
-    match error.raw_os_error() {
-        Some(libc::EEXIST) => Ok(Placed::Existing),
-        Some(libc::EINVAL | libc::ENOSYS) => no_safe_way(target),
-        _ => Err(fault("write", target, 0, error)),
-    }
-}
-
-#[cfg(not(target_os = "linux"))]
-fn rename_new(_draft: &Path, target: &Path) -> Result<Placed> {
-    no_safe_way(target)
-}
-
-fn no_safe_way(target: &Path) -> Result<Placed> {
-    bail!(
-        "cannot write {}: this file system has neither hard links nor a rename that does not \
-         replace; choose another place with --cache or VGH_CACHE",
-        target.display()
-    )
 }
 
 fn parent(path: &Path) -> Result<&Path> {
@@ -321,7 +267,10 @@ mod tests {
             Placed::Existing
         );
         assert_eq!(fs::read(&target).unwrap(), b"one");
-        assert_eq!(fs::metadata(&target).unwrap().mode() & 0o777, 0o444);
+        assert_eq!(
+            fs::metadata(&target).unwrap().permissions().mode() & 0o777,
+            0o444
+        );
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
         draft(folder.path(), "3", b"three")
             .replace(&target)
@@ -343,54 +292,34 @@ mod tests {
     }
 
     #[test]
-    fn a_link_whose_answer_is_lost_counts() {
+    fn a_place_that_cannot_be_is_told() {
         let folder = tempfile::tempdir().unwrap();
         let draft = draft(folder.path(), "d", b"x");
         let target = folder.path().join("t");
-        let placed = link_new(&draft.path, &target, |from, to| {
-            fs::hard_link(from, to).unwrap();
-            Err(io::Error::from_raw_os_error(libc::EEXIST))
-        });
-        assert_eq!(placed.unwrap(), Placed::New);
-    }
-
-    #[cfg(target_os = "linux")]
-    #[test]
-    fn without_hard_links_a_rename_still_refuses_to_replace() {
-        let folder = tempfile::tempdir().unwrap();
-        let target = folder.path().join("t");
-        let no_links = |_: &Path, _: &Path| Err(io::Error::from_raw_os_error(libc::EPERM));
-        let first = draft(folder.path(), "1", b"one");
-        assert_eq!(
-            link_new(&first.path, &target, no_links).unwrap(),
-            Placed::New
-        );
-        let second = draft(folder.path(), "2", b"two");
-        assert_eq!(
-            link_new(&second.path, &target, no_links).unwrap(),
-            Placed::Existing
-        );
-        assert_eq!(fs::read(&target).unwrap(), b"one");
+        fs::write(&target, "").unwrap();
+        let text = format!("{:#}", draft.place(&target.join("below")).unwrap_err());
+        assert!(text.contains(&target.display().to_string()), "{text}");
     }
 
     #[test]
-    fn other_faults_of_linking_are_told() {
+    fn a_file_of_a_stage_is_taken_unless_somebody_may_write_to_it() {
         let folder = tempfile::tempdir().unwrap();
-        let draft = draft(folder.path(), "d", b"x");
-        let target = folder.path().join("t");
-        for code in [
-            libc::ENOSPC,
-            libc::EDQUOT,
-            libc::EACCES,
-            libc::EROFS,
-            libc::EIO,
-        ] {
-            let refused = link_new(&draft.path, &target, |_, _| {
-                Err(io::Error::from_raw_os_error(code))
-            });
-            let text = format!("{:#}", refused.unwrap_err());
-            assert!(text.contains(&target.display().to_string()), "{text}");
+        let path = folder.path().join("out");
+        fs::write(&path, "made").unwrap();
+        let taken = Draft::of_written(&path, &File::open(&path).unwrap()).unwrap();
+        if let Some(draft) = taken {
+            assert_eq!((draft.digest, draft.size), (Digest::of(b"made"), 4));
+            let target = folder.path().join("ab/blob");
+            assert_eq!(draft.place(&target).unwrap(), Placed::New);
+            assert!(!path.exists());
+            assert_eq!(
+                fs::metadata(&target).unwrap().permissions().mode() & 0o777,
+                0o444
+            );
         }
-        assert!(!target.exists());
+        fs::write(&path, "made").unwrap();
+        let _writer = OpenOptions::new().append(true).open(&path).unwrap();
+        let open = File::open(&path).unwrap();
+        assert!(Draft::of_written(&path, &open).unwrap().is_none());
     }
 }

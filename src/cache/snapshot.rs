@@ -131,7 +131,7 @@ impl Cache {
     pub(super) fn check_snapshots(&self) -> Result<usize> {
         let mut broken = 0;
         for Kept { family, .. } in self.kept_snapshots()? {
-            let lease = self.try_lease(&family, "vgh cache verify");
+            let lease = self.try_lease(&family);
             if matches!(lease, Ok(Leased::Busy { .. })) {
                 continue;
             }

@@ -1,7 +1,7 @@
 //! The cache as a place: opening, its format, where things lie, what it has to
 //! say to people. Owns the layout of the folder and no content.
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     fs,
     io::{self, Read},
     path::{Path, PathBuf, absolute},
@@ -13,7 +13,9 @@ use anyhow::{Result, bail};
 use crate::{
     cache::{
         attempt::{AttemptDir, nonce},
-        publish::{Draft, Placed, ensure_dir},
+        foreign::refuse_foreign,
+        name::Placed,
+        publish::{Draft, ensure_dir},
         read::Stamp,
     },
     digest::{Digest, Key, Tree},
@@ -25,25 +27,6 @@ pub const FORMAT_VERSION: u32 = 1;
 
 const TAG: &str = "Signature: 8a477f597d28d172789f06886806bc55\n\
                    # This folder is the cache of vgh: everything in it can be made again.\n";
-
-/// Everything that may lie in a folder that becomes a cache.
-const OURS: [&str; 15] = [
-    "CACHEDIR.TAG",
-    "README.md",
-    "blobs",
-    "format",
-    "index",
-    "index.lock",
-    "leases",
-    "pins",
-    "proofs",
-    "quarantine",
-    "records",
-    "runs",
-    "snapshots",
-    "stat",
-    "tmp",
-];
 
 /// A content-addressed cache in one folder; cheap to clone. Any number of
 /// processes share one folder.
@@ -61,6 +44,8 @@ struct Inner {
     drafts: Mutex<Option<Arc<AttemptDir>>>,
     /// Scratch folders that nobody uses now.
     idle_scratch: Mutex<Vec<PathBuf>>,
+    /// Files that are published and not yet synced.
+    owed: Mutex<BTreeSet<PathBuf>>,
 }
 
 impl Cache {
@@ -104,6 +89,7 @@ impl Cache {
                 notices: Mutex::default(),
                 drafts: Mutex::default(),
                 idle_scratch: Mutex::default(),
+                owed: Mutex::default(),
             }),
         }
     }
@@ -164,6 +150,10 @@ impl Cache {
 
     pub(super) fn idle_scratch(&self) -> MutexGuard<'_, Vec<PathBuf>> {
         guard(&self.inner.idle_scratch)
+    }
+
+    pub(super) fn owed(&self) -> MutexGuard<'_, BTreeSet<PathBuf>> {
+        guard(&self.inner.owed)
     }
 
     pub(super) fn trees(&self) -> MutexGuard<'_, HashMap<Digest, Arc<Tree>>> {
@@ -264,28 +254,6 @@ fn unwritable(root: &Path, error: &anyhow::Error) -> anyhow::Error {
         "cache at {} cannot be written ({error:#}); choose another place with --cache or VGH_CACHE",
         root.display(),
     )
-}
-
-/// A mistyped place must not fill somebody's folder, or hide it from git.
-fn refuse_foreign(root: &Path) -> Result<()> {
-    let entries = match fs::read_dir(root) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(fault("open the cache at", root, 0, error)),
-    };
-    for entry in entries {
-        let name = entry?.file_name();
-        let name = name.to_string_lossy();
-        if !name.starts_with('.') && !OURS.contains(&name.as_ref()) {
-            bail!(
-                "{} is not a cache: it holds `{}`; choose a new or empty folder with --cache or \
-                 VGH_CACHE",
-                root.display(),
-                name.escape_debug(),
-            );
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]

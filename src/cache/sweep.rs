@@ -49,7 +49,7 @@ impl Cache {
         }
         for snapshot in &doomed.snapshots {
             let _gate = self.watched_gate(&mut watch, report)?;
-            let lease = self.try_lease(&snapshot.family, "vgh cache gc")?;
+            let lease = self.try_lease(&snapshot.family)?;
             if watch.live.runs.is_empty() && matches!(lease, Leased::Held(_)) {
                 self.drop_snapshot(&snapshot.family)?;
             } else {

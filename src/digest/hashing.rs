@@ -15,9 +15,11 @@ use crate::digest::Digest;
 
 /// Bytes of one task of a thread: a whole subtree, so a power of two.
 const BLOCK: usize = 1 << 20;
-/// Bytes read at once: first, so that small files cost little, and then, so
+/// Bytes read at once: first, so that small files cost little, and at most, so
 /// that there is work for all threads.
-const READ: (usize, usize) = (BLOCK, 8 * BLOCK);
+const READ: (usize, usize) = (1 << 16, 8 * BLOCK);
+/// By how much a read is larger than the one before.
+const GROWTH: usize = 8;
 
 /// Hashes bytes as they pass, for writers that must store what they hash.
 #[derive(Default)]
@@ -125,7 +127,8 @@ pub fn each_piece<E: From<io::Error>>(
             }
         }
         take(&buffer)?;
-        buffer.resize(READ.1, 0);
+        let next = buffer.len().saturating_mul(GROWTH).clamp(READ.0, READ.1);
+        buffer.resize(next, 0);
     }
 }
 

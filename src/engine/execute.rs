@@ -14,6 +14,7 @@ mod opening;
 mod retry;
 mod stop;
 mod temp;
+mod voice;
 
 use std::{
     cell::RefCell,
@@ -37,6 +38,7 @@ use crate::{
             retry::Delayed,
             stop::STOP_POLL,
             temp::Passing,
+            voice::Voice,
         },
         executor::{Begun, Executor},
         externals::{Externals, paths},
@@ -109,7 +111,7 @@ pub fn execute(
         plan,
         cache,
         index,
-        watch,
+        voice: Voice::new(watch),
         schedule: Schedule::new(
             nodes((pipeline, graph), plan, options.capacity),
             options.capacity.total(options.jobs),
@@ -126,7 +128,7 @@ pub fn execute(
         made: BTreeMap::new(),
         failed: BTreeSet::new(),
         name: options.run,
-        elsewhere: Elsewhere::new(options.run),
+        elsewhere: Elsewhere::new(),
         mending: Mending::default(),
         stat: RefCell::default(),
         passing: Passing::default(),
@@ -181,7 +183,7 @@ struct Run<'a> {
     plan: &'a Plan,
     cache: &'a Cache,
     index: &'a mut RecordIndex,
-    watch: &'a mut dyn FnMut(Event),
+    voice: Voice<'a>,
     schedule: Schedule,
     capacity: &'a Capacity,
     /// Bytes free where the cache is, as last seen.
@@ -219,6 +221,7 @@ impl Run<'_> {
         loop {
             self.heed_stop(executor, options.stop);
             self.wake();
+            self.make_durable_in_time()?;
             let longest = if self.elsewhere.awaited() {
                 LOOK
             } else {
@@ -235,10 +238,11 @@ impl Run<'_> {
                     && !self.is_waiting()
                     && self.nothing_left() =>
                 {
-                    return Ok(());
+                    return self.make_durable();
                 }
                 None => {
-                    if let Some(report) = executor.wait(self.patience(longest))? {
+                    let patience = self.until_durable(self.patience(longest));
+                    if let Some(report) = executor.wait(patience)? {
                         self.hear(report)?;
                     }
                 }
@@ -246,7 +250,7 @@ impl Run<'_> {
             self.look_elsewhere();
             self.let_go(pin, false)?;
             for message in self.cache.take_notices() {
-                (self.watch)(Event::Warning { message });
+                self.voice.say(Event::Warning { message });
             }
         }
     }
@@ -319,7 +323,7 @@ impl Run<'_> {
             self.void(start.pass, changed);
             return Ok(());
         }
-        (self.watch)(Event::Started {
+        self.voice.say(Event::Started {
             pass: start.pass,
             stage: name,
             instance: label,
@@ -370,7 +374,7 @@ impl Run<'_> {
                 Some(producer) => format!("`{}` has no result", self.pipeline.label(producer)),
                 None => "the run was stopped".to_owned(),
             };
-            (self.watch)(Event::Skipped {
+            self.voice.say(Event::Skipped {
                 stage,
                 instance,
                 because,
@@ -380,7 +384,7 @@ impl Run<'_> {
         self.totals.executed = self.results.values().filter(executed).count();
         self.totals.cached = self.results.len() - self.totals.executed;
         self.totals.wall_s = self.begun.elapsed().as_secs_f64();
-        (self.watch)(Event::RunFinished(self.totals.clone()));
+        self.voice.say(Event::RunFinished(self.totals.clone()));
         Outcome {
             totals: self.totals,
             results: self.results,

@@ -43,7 +43,7 @@ impl Inputs {
 #[derive(Debug)]
 pub enum Produced {
     Bytes(Vec<u8>),
-    /// A file or folder below [`Context::scratch`].
+    /// A file or folder below [`Context::scratch`]; it may be gone afterwards.
     File(PathBuf),
     Tree(PathBuf),
 }

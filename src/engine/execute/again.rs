@@ -58,7 +58,7 @@ impl Run<'_> {
             return;
         }
         let (stage, instance) = self.names(id);
-        (self.watch)(match made {
+        self.voice.say(match made {
             Some(pass) => Event::Finished {
                 pass,
                 stage,

@@ -24,7 +24,7 @@ impl Run<'_> {
         self.results.retain(|id, _| whole(id));
         let broken = (options.deliver)(&self.results);
         for message in self.cache.take_notices() {
-            (self.watch)(Event::Warning { message });
+            self.voice.say(Event::Warning { message });
         }
         if self.schedule.is_closed() {
             return true;

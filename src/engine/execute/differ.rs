@@ -36,7 +36,7 @@ impl Run<'_> {
             self.pipeline.label(id),
             differing.join("; "),
         );
-        (self.watch)(Event::Warning { message });
+        self.voice.say(Event::Warning { message });
     }
 }
 

@@ -13,7 +13,7 @@ use std::{
 use anyhow::Result;
 
 use crate::{
-    cache::{Lease, Leased, holder},
+    cache::{Lease, Leased},
     digest::Digest,
     engine::{event::Event, execute::Run, schedule::Start},
     pipeline::InstanceId,
@@ -26,8 +26,6 @@ const SHARE: u32 = 20;
 
 /// What this run holds, and what it waits for.
 pub(super) struct Elsewhere {
-    /// How this run names itself to those that wait for it.
-    holder: String,
     held: BTreeMap<u64, Lease>,
     waiting: BTreeMap<Digest, Vec<InstanceId>>,
     /// Instances that were left to another run at least once.
@@ -38,9 +36,8 @@ pub(super) struct Elsewhere {
 }
 
 impl Elsewhere {
-    pub(super) fn new(run: &str) -> Elsewhere {
+    pub(super) fn new() -> Elsewhere {
         Elsewhere {
-            holder: holder(run),
             held: BTreeMap::new(),
             waiting: BTreeMap::new(),
             waited: BTreeSet::new(),
@@ -78,7 +75,7 @@ impl Run<'_> {
             return Ok(false);
         }
         let family = self.manifests[&last].family(self.pipeline.stage_of(last).kind);
-        match self.cache.try_lease(&family, &self.elsewhere.holder)? {
+        match self.cache.try_lease(&family)? {
             Leased::Busy { holder } => {
                 let members = self.schedule.postpone(start.pass);
                 self.tell_wait(last, &holder);
@@ -113,7 +110,7 @@ impl Run<'_> {
                 holder
             };
             let message = format!("`{label}` is being made already: waits for {who}");
-            (self.watch)(Event::Warning { message });
+            self.voice.say(Event::Warning { message });
         }
     }
 

@@ -24,14 +24,14 @@ impl Run<'_> {
                 total,
                 note,
             } => {
-                (self.watch)(Event::Progress {
+                self.voice.say(Event::Progress {
                     pass: task,
                     done,
                     total,
                     note,
                 });
             }
-            Report::Log { task, line } => (self.watch)(Event::Log { pass: task, line }),
+            Report::Log { task, line } => self.voice.say(Event::Log { pass: task, line }),
             Report::Reached {
                 task,
                 mark,
@@ -92,7 +92,7 @@ impl Run<'_> {
                 self.schedule.reconsider(id);
             }
             let (stage, instance) = self.names(id);
-            (self.watch)(Event::Finished {
+            self.voice.say(Event::Finished {
                 pass,
                 stage,
                 instance,
@@ -182,7 +182,7 @@ impl Run<'_> {
             if self.totals.interrupted {
                 self.totals.skipped += 1;
                 self.failed.insert(id);
-                (self.watch)(Event::Skipped {
+                self.voice.say(Event::Skipped {
                     stage,
                     instance,
                     because: "the run was stopped".into(),
@@ -193,7 +193,7 @@ impl Run<'_> {
         }
         if reached_all {
             let duration_ms = state.begun.elapsed().as_millis() as u64;
-            (self.watch)(Event::PassFinished {
+            self.voice.say(Event::PassFinished {
                 pass,
                 stage: state.stage,
                 duration_ms,

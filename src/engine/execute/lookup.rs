@@ -28,6 +28,10 @@ impl Run<'_> {
         let key = manifest.key();
         if let Some(entry) = self.usable(id, &key) {
             self.cache.mark_used(&entry);
+            if self.elsewhere.left_to_others(id) {
+                // Its maker may not have come to sync it.
+                self.cache.owe_result(&key, &entry.outputs);
+            }
             self.hit(id, key, entry);
             return;
         }

@@ -158,7 +158,7 @@ impl Run<'_> {
             return false;
         }
         let label = self.pipeline.label(id);
-        (self.watch)(Event::Warning {
+        self.voice.say(Event::Warning {
             message: format!("`{label}` begins anew: {why}"),
         });
         self.passes.remove(&pass);

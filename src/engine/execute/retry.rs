@@ -59,7 +59,7 @@ impl Run<'_> {
         let ids = self.schedule.again(pass);
         self.passes.remove(&pass);
         let (stage, instance) = self.names(last);
-        (self.watch)(Event::Retrying {
+        self.voice.say(Event::Retrying {
             pass,
             stage,
             instance,
@@ -117,7 +117,7 @@ impl Run<'_> {
         self.schedule.put_back(start.pass);
         let message =
             format!("no further worker can be started ({why}); {others} at once from here");
-        (self.watch)(Event::Warning { message });
+        self.voice.say(Event::Warning { message });
         Ok(())
     }
 
@@ -193,7 +193,7 @@ impl Run<'_> {
         self.totals.failed += 1;
         self.failed.insert(id);
         let (stage, instance) = self.names(id);
-        (self.watch)(Event::Failed {
+        self.voice.say(Event::Failed {
             pass,
             stage,
             instance,

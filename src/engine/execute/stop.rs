@@ -20,7 +20,7 @@ impl Run<'_> {
         self.totals.interrupted = true;
         self.schedule.close();
         executor.stop();
-        (self.watch)(Event::Warning {
+        self.voice.say(Event::Warning {
             message: HEARD.to_owned(),
         });
     }

@@ -5,6 +5,7 @@
 use std::{
     cell::{Cell, RefCell},
     collections::BTreeMap,
+    io::Read as _,
     panic::{AssertUnwindSafe, catch_unwind},
     path::Path,
     sync::OnceLock,
@@ -192,8 +193,8 @@ impl Attempt<'_> {
         let published = outputs.0.into_iter().map(|(name, produced)| {
             let (form, stored) = match &produced {
                 Produced::Bytes(bytes) => (Form::File, self.cache.put_bytes(bytes)),
-                Produced::File(path) => (Form::File, self.cache.put_file(path)),
-                Produced::Tree(path) => (Form::Tree, self.cache.put_tree(path)),
+                Produced::File(path) => (Form::File, self.cache.take_file(path)),
+                Produced::Tree(path) => (Form::Tree, self.cache.take_tree(path)),
             };
             let (digest, size) = stored.with_context(|| format!("output `{name}`"))?;
             Ok((name, Content { digest, size, form }))
@@ -289,9 +290,12 @@ fn recorded(foreign: &Foreign) -> BTreeMap<String, String> {
         .collect()
 }
 
-/// High-water mark of this process's memory, in bytes.
+/// High-water mark of this process's memory, in bytes. Not from `getrusage`,
+/// which counts what the process was before it became this program.
 fn peak_rss_bytes() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let mut status = [0; 1 << 13];
+    let read = std::fs::File::open("/proc/self/status").and_then(|mut file| file.read(&mut status));
+    let status = std::str::from_utf8(&status[..read.ok()?]).ok()?;
     let line = status
         .lines()
         .find_map(|line| line.strip_prefix("VmHWM:"))?;

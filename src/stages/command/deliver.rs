@@ -13,6 +13,7 @@ use std::{
         unix::fs::{PermissionsExt, symlink},
     },
     path::{self, Path, PathBuf},
+    sync::atomic::{AtomicBool, Ordering},
 };
 
 use anyhow::{Context as _, Result, bail, ensure};
@@ -191,35 +192,39 @@ fn lay_tree(folder: &Path, files: &BTreeMap<String, PathBuf>) -> Result<()> {
 /// which only root could write through (and the engine looks); else as a copy.
 fn give(blob: &Path, target: &Path) -> Result<()> {
     let shown = || format!("write {}", target.display());
-    if share_blocks(blob, target).with_context(shown)? {
-        return Ok(());
-    }
     // SAFETY: the call has no arguments and cannot fail.
     let root = unsafe { libc::geteuid() } == 0;
-    if root {
-        fs::copy(blob, target).map(drop).with_context(shown)
-    } else {
-        let blob = path::absolute(blob).with_context(|| format!("find {}", blob.display()))?;
-        symlink(blob, target).with_context(shown)
+    if root || SHARES.load(Ordering::Relaxed) {
+        let mut from = File::open(blob).with_context(shown)?;
+        let mut to = File::create_new(target).with_context(shown)?;
+        let shared = share_blocks(&from, &to);
+        if shared || root {
+            if !shared {
+                io::copy(&mut from, &mut to).with_context(shown)?;
+            }
+            let sealed = to.set_permissions(Permissions::from_mode(0o444));
+            return sealed.with_context(shown);
+        }
+        SHARES.store(false, Ordering::Relaxed);
+        fs::remove_file(target).with_context(shown)?;
     }
+    let blob = path::absolute(blob).with_context(|| format!("find {}", blob.display()))?;
+    symlink(blob, target).with_context(shown)
 }
+
+/// Whether the file system could share blocks when it was last asked.
+static SHARES: AtomicBool = AtomicBool::new(true);
 
 /// Whether the file system made the copy by sharing.
 #[cfg(target_os = "linux")]
-fn share_blocks(source: &Path, target: &Path) -> io::Result<bool> {
-    let from = File::open(source)?;
-    let to = File::create_new(target)?;
+fn share_blocks(from: &File, to: &File) -> bool {
     // SAFETY: both descriptors are open; the call takes the second as an integer.
-    let shared = unsafe { libc::ioctl(to.as_raw_fd(), libc::FICLONE, from.as_raw_fd()) } == 0;
-    if !shared {
-        fs::remove_file(target)?;
-    }
-    Ok(shared)
+    unsafe { libc::ioctl(to.as_raw_fd(), libc::FICLONE, from.as_raw_fd()) == 0 }
 }
 
 #[cfg(not(target_os = "linux"))]
-fn share_blocks(_source: &Path, _target: &Path) -> io::Result<bool> {
-    Ok(false)
+fn share_blocks(_from: &File, _to: &File) -> bool {
+    false
 }
 
 /// A copy of a file, executable for all: whether a script may be run must not
