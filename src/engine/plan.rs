@@ -84,6 +84,8 @@ pub struct Plan {
     pub(super) removals: Option<SystemTime>,
     /// Updates that progressive passes will really do.
     pub passes: Vec<Pass>,
+    /// Results of the run that the plan says nothing of, since they stand.
+    pub beside: Vec<Key>,
 }
 
 impl Planned {
@@ -159,6 +161,7 @@ pub fn plan_forcing(
         entries: draft.entries.into_iter().flatten().collect(),
         removals,
         passes,
+        beside: Vec::new(),
     }
 }
 
