@@ -74,10 +74,12 @@ impl IndexEntry {
 #[derive(Debug)]
 pub struct RecordIndex {
     cache: Cache,
-    stored: Stored,
+    pub(super) stored: Stored,
     /// Committed since loading.
-    noted: HashMap<Key, IndexEntry>,
-    whole: OnceLock<Whole>,
+    pub(super) noted: HashMap<Key, IndexEntry>,
+    pub(super) whole: OnceLock<Whole>,
+    /// A key of each shape that the file names, unchecked.
+    pub(super) shapes: OnceLock<HashMap<Digest, Key>>,
 }
 
 impl RecordIndex {
@@ -91,6 +93,7 @@ impl RecordIndex {
             cache: cache.clone(),
             noted: HashMap::new(),
             whole: OnceLock::new(),
+            shapes: OnceLock::new(),
             stored,
         };
         if !index.stored.sound || index.stored.lines > most_lines(index.stored.len()) {
@@ -155,6 +158,11 @@ impl RecordIndex {
         Some(IndexEntry { used_s, ..entry })
     }
 
+    /// Whether a record's file is there.
+    pub(super) fn stands(&self, key: &Key) -> bool {
+        stamp(&self.cache, key).is_some()
+    }
+
     /// The outputs of every record.
     pub(super) fn contents(&self) -> impl Iterator<Item = (&Key, impl Iterator<Item = &Content>)> {
         let entries = self.whole().entries.iter();
@@ -163,7 +171,7 @@ impl RecordIndex {
 
     /// Whether any record has this shape.
     pub fn known_shape(&self, shape: &Digest) -> bool {
-        self.whole().shapes.contains(shape)
+        self.glance_shape(shape) || self.whole().shapes.contains(shape)
     }
 
     /// Takes in a record that was committed since loading.

@@ -125,6 +125,12 @@ impl Stored {
         checked(&self.bytes[self.last.get(key)?.clone()])
     }
 
+    /// The lines that count, unread and unchecked, in no order.
+    pub(super) fn lines(&self) -> impl Iterator<Item = &str> {
+        let lines = self.last.values();
+        lines.filter_map(|line| std::str::from_utf8(&self.bytes[line.clone()]).ok())
+    }
+
     /// All that it says, and whether every line that counts is whole.
     pub(super) fn entries(&self) -> (HashMap<Key, IndexEntry>, bool) {
         let read = self.last.keys().filter_map(|key| self.entry(key));

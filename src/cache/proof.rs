@@ -1,12 +1,15 @@
-//! Proofs that nothing moved: the files that a finished run rested on, one
-//! digest over what `stat` said of them all, and a note to hand back while it
-//! still says the same.
+//! Proofs of what moved since a run finished: the files that it rested on and
+//! what `stat` said of them, and a note to hand back while the files of the
+//! cache and the copies still say the same. Of the files outside it is told
+//! which ones moved.
 //!
 //! Derived and never the truth: a proof that is lost, torn, stale or garbage
 //! costs the next run a longer look, nothing else. One file a name; the name
 //! must say everything that is not a file (arguments, program, folder, text).
 use std::{
-    fs::{self, Metadata},
+    fs::{self, File},
+    io::Read,
+    ops::Range,
     path::{Path, PathBuf},
     time::SystemTime,
 };
@@ -15,114 +18,202 @@ use anyhow::Result;
 
 use crate::{
     cache::{
-        blob::{Content, Form},
+        grounds::{Grounds, TOLD, Told, stamp},
+        proof_file::{CHECKED, Head, LENGTH, encode},
         publish::ensure_dir,
-        read::Stamp,
-        stat::StatIndex,
         store::Cache,
         used::USED_EVERY,
     },
-    digest::{Digest, Hashing},
+    digest::Digest,
     disk::fault,
 };
 
-const HEADER: &str = "vgh proof 1 ";
 /// Proofs kept; each way of calling the program has its own.
 const KEPT: usize = 64;
 
-/// The files that a result rests on, and what `stat` said of each.
-#[derive(Default)]
-pub struct Grounds {
-    /// A line each: `=` for the file itself, `>` for where links lead, the path.
-    lines: String,
-    stamps: Hashing,
-    /// Something cannot be told by stamps, so nothing can be proved.
-    doubtful: bool,
+/// A proof of which all files of the cache and all copies are as they were.
+pub struct Proof {
+    head: Head,
+    /// The head and the text of the body.
+    text: String,
+    /// Places in `text`.
+    note: Range<usize>,
+    files: Vec<Range<usize>>,
+    told: Vec<Told>,
+    outside: Vec<Outside>,
+    moved: Vec<usize>,
+    /// Open behind the body: the details follow.
+    rest: File,
+    /// When the records were last looked at.
+    since: SystemTime,
 }
 
-impl Grounds {
-    /// A file of the cache, or a copy that was made of one: as it is now.
-    pub fn file(&mut self, root: &Path, path: &Path) {
-        match fs::symlink_metadata(path) {
-            Ok(found) => self.add('=', path.strip_prefix(root).unwrap_or(path), &stamp(&found)),
-            Err(_) => self.doubtful = true,
-        }
+struct Outside {
+    readers: Range<usize>,
+    path: Range<usize>,
+    told: Told,
+}
+
+impl Proof {
+    /// What was left to hand back.
+    pub fn note(&self) -> &str {
+        self.part(&self.note)
     }
 
-    /// The bytes of a content: its blob, and for a tree those of its files.
-    pub fn content(&mut self, cache: &Cache, content: &Content) {
-        self.file(cache.root(), &cache.blob_path(&content.digest));
-        if content.form == Form::Tree {
-            match cache.tree_shared(&content.digest) {
-                Ok(tree) => tree.files.values().for_each(|entry| {
-                    self.file(cache.root(), &cache.blob_path(&entry.digest));
-                }),
-                Err(_) => self.doubtful = true,
+    /// The files outside that moved, by position.
+    pub fn moved(&self) -> &[usize] {
+        &self.moved
+    }
+
+    /// How many files outside it names.
+    pub fn outside(&self) -> usize {
+        self.outside.len()
+    }
+
+    /// Where a file outside lies.
+    pub fn place(&self, outside: usize) -> &str {
+        self.part(&self.outside[outside].path)
+    }
+
+    /// Who reads a file outside.
+    pub fn readers(&self, outside: usize) -> &str {
+        self.part(&self.outside[outside].readers)
+    }
+
+    /// How many files of the cache and copies it names.
+    pub fn files(&self) -> usize {
+        self.files.len()
+    }
+
+    /// One of them, as it was named.
+    pub fn file(&self, place: usize) -> &str {
+        self.part(&self.files[place])
+    }
+
+    /// What was left for whoever does a part again; none where it is not whole.
+    pub fn details(&self) -> Option<String> {
+        let mut bytes = Vec::with_capacity(self.head.details);
+        (&self.rest).read_to_end(&mut bytes).ok()?;
+        let whole = Digest::of(&bytes) == self.head.details_check;
+        String::from_utf8(bytes).ok().filter(|_| whole)
+    }
+
+    pub(super) fn told(&self, place: usize) -> Told {
+        self.told[place]
+    }
+
+    pub(super) fn told_outside(&self, outside: usize) -> Told {
+        self.outside[outside].told
+    }
+
+    fn part(&self, place: &Range<usize>) -> &str {
+        &self.text[place.clone()]
+    }
+
+    fn read(path: &Path) -> Option<Proof> {
+        let mut file = File::open(path).ok()?;
+        let found = file.metadata().ok()?;
+        let since = found.modified().ok()?;
+        // The uses of the records must be noted from time to time.
+        if since.elapsed().ok()? > USED_EVERY {
+            return None;
+        }
+        let (head, line) = Head::read(&mut file, found.len())?;
+        let mut text = line.to_vec();
+        text.resize(LENGTH + head.body(), 0);
+        file.read_exact(&mut text[LENGTH..]).ok()?;
+        if Digest::of(&text[CHECKED..]) != head.check {
+            return None;
+        }
+        let [note, files, outside] = head.texts();
+        let stamps = text.split_off(outside.end);
+        let text = String::from_utf8(text).ok()?;
+        let mut stamps = stamps.chunks_exact(TOLD);
+        let outside = lines(&text, outside).into_iter().map(|line| {
+            let tab = line.start + text[line.clone()].find('\t')?;
+            Some(Outside {
+                readers: line.start..tab,
+                path: tab + 1..line.end,
+                told: stamps.next()?.try_into().ok()?,
+            })
+        });
+        Some(Proof {
+            outside: outside.collect::<Option<_>>()?,
+            files: lines(&text, files),
+            told: Vec::new(),
+            moved: Vec::new(),
+            rest: file,
+            note,
+            since,
+            text,
+            head,
+        })
+    }
+
+    /// Looks at everything; false where a file of the cache or a copy moved, or
+    /// a file outside is gone.
+    fn look(&mut self, root: &Path) -> bool {
+        let root = root.as_os_str().to_str().unwrap_or_default();
+        let mut path = String::with_capacity(256);
+        for file in &self.files {
+            let file = &self.text[file.clone()];
+            path.clear();
+            if !file.starts_with('/') {
+                path.push_str(root);
+                path.push('/');
+            }
+            path.push_str(file);
+            match fs::symlink_metadata(&path) {
+                Ok(found) => self.told.push(stamp(&found)),
+                Err(_) => return false,
             }
         }
-    }
-
-    /// A file outside, as it was when it was hashed. A folder is not told by
-    /// stamps, nor a file that changed shortly before.
-    pub fn external(&mut self, path: &Path, stat: &StatIndex) {
-        match stat.believed(path) {
-            Some(stamp) => self.add('>', path, &told(&stamp)),
-            None => self.doubtful = true,
+        if Digest::of(self.told.as_flattened()) != self.head.stamps {
+            return false;
         }
-    }
-
-    /// Nothing will be proved.
-    pub fn doubt(&mut self) {
-        self.doubtful = true;
-    }
-
-    fn add(&mut self, how: char, path: &Path, stamp: &[u8]) {
-        match path.to_str().filter(|path| !path.contains('\n')) {
-            Some(path) => {
-                self.lines.push(how);
-                self.lines.push_str(path);
-                self.lines.push('\n');
-                self.stamps.update(stamp);
+        for (i, outside) in self.outside.iter().enumerate() {
+            match fs::metadata(&self.text[outside.path.clone()]) {
+                Ok(found) if stamp(&found) == outside.told => {}
+                Ok(_) => self.moved.push(i),
+                Err(_) => return false,
             }
-            None => self.doubtful = true,
         }
+        true
     }
+}
+
+/// The lines in a part of a text.
+fn lines(text: &str, part: Range<usize>) -> Vec<Range<usize>> {
+    let mut start = part.start;
+    let line = |line: &str| {
+        let place = start..start + line.len() - 1;
+        start += line.len();
+        place
+    };
+    text[part].split_inclusive('\n').map(line).collect()
 }
 
 impl Cache {
-    /// The note of the proof `name`, if every file in it is as it was.
-    pub fn proof(&self, name: &Digest) -> Option<String> {
-        let path = self.proof_path(name);
-        let age = fs::metadata(&path).ok()?.modified().ok()?.elapsed().ok()?;
-        // The uses of the records must be noted from time to time.
-        if age > USED_EVERY {
-            return None;
-        }
-        let text = fs::read_to_string(&path).ok()?;
-        let (check, body) = text.strip_prefix(HEADER)?.split_once('\n')?;
-        if check != Digest::of(body.as_bytes()).to_string() {
-            return None;
-        }
-        let (head, body) = body.split_once('\n')?;
-        let (stamps, length) = head.split_once(' ')?;
-        let (note, lines) = body.split_at_checked(length.parse().ok()?)?;
-        let mut now = Hashing::default();
-        for line in lines.split_terminator('\n') {
-            let found = match line.split_at_checked(1)? {
-                ("=", place) => fs::symlink_metadata(self.root().join(place)),
-                (">", place) => fs::metadata(place),
-                _ => return None,
-            };
-            now.update(&stamp(&found.ok()?));
-        }
-        (now.finish().0.to_string() == stamps).then(|| note.to_owned())
+    /// The proof `name`, if every file of the cache and every copy in it is as
+    /// it was and every file outside is there.
+    pub fn proof(&self, name: &Digest) -> Option<Proof> {
+        let mut proof = Proof::read(&self.proof_path(name))?;
+        proof.look(self.root()).then_some(proof)
     }
 
-    /// Leaves a proof, unless it cannot hold.
+    /// Leaves a proof, unless it cannot hold. `details` are for whoever does a
+    /// part again. After a part of `earlier` the uses of the other records are
+    /// still those that were noted then.
     ///
     /// # Errors
     /// When the cache cannot be written.
-    pub fn leave_proof(&self, name: &Digest, grounds: Grounds, note: &str) -> Result<()> {
+    pub fn leave_proof(
+        &self,
+        name: &Digest,
+        grounds: &Grounds,
+        (note, details): (&str, &str),
+        earlier: Option<&Proof>,
+    ) -> Result<()> {
         let target = self.proof_path(name);
         if grounds.doubtful {
             return match fs::remove_file(&target) {
@@ -132,16 +223,22 @@ impl Cache {
                 _ => Ok(()),
             };
         }
-        let (stamps, _) = grounds.stamps.finish();
-        let body = format!("{stamps} {}\n{note}{}", note.len(), grounds.lines);
-        let text = format!("{HEADER}{}\n{body}", Digest::of(body.as_bytes()));
+        let bytes = encode(grounds, note, details);
         let folder = self.root().join("proofs");
         ensure_dir(&folder)?;
         let beside = self.own_folder()?.path().join("proof");
-        // Not synced: its own digest tells whether it is whole.
-        fs::write(&beside, &text)
-            .and_then(|()| fs::rename(&beside, &target))
-            .map_err(|error| fault("write", &target, text.len() as u64, error))?;
+        // Not synced: its own digests tell whether it is whole.
+        let write = || {
+            fs::write(&beside, &bytes)?;
+            if let Some(earlier) = earlier {
+                File::options()
+                    .write(true)
+                    .open(&beside)?
+                    .set_modified(earlier.since)?;
+            }
+            fs::rename(&beside, &target)
+        };
+        write().map_err(|error| fault("write", &target, bytes.len() as u64, error))?;
         forget_oldest(&folder);
         Ok(())
     }
@@ -149,26 +246,6 @@ impl Cache {
     fn proof_path(&self, name: &Digest) -> PathBuf {
         self.root().join("proofs").join(name.to_string())
     }
-}
-
-fn stamp(found: &Metadata) -> [u8; 32] {
-    told(&Stamp::of(found))
-}
-
-/// Inode numbers and times of change tell a file that was put back from one
-/// that was never touched. Not the device: its number may change with a boot.
-fn told(stamp: &Stamp) -> [u8; 32] {
-    let mut told = [0; 32];
-    let parts = [
-        stamp.inode.to_le_bytes(),
-        stamp.size.to_le_bytes(),
-        stamp.modified_ns.to_le_bytes(),
-        stamp.changed_ns.to_le_bytes(),
-    ];
-    for (place, part) in told.chunks_exact_mut(8).zip(parts) {
-        place.copy_from_slice(&part);
-    }
-    told
 }
 
 fn forget_oldest(folder: &Path) {
@@ -191,10 +268,23 @@ mod tests {
     use std::{fs::File, time::Duration};
 
     use super::*;
-    use crate::cache::{holding, record::tests::cache};
+    use crate::cache::{holding, record::tests::cache, stat::StatIndex};
 
     fn name() -> Digest {
         Digest::of(b"run")
+    }
+
+    fn leave(cache: &Cache, grounds: &Grounds, note: &str) {
+        let texts = (note, "details");
+        cache.leave_proof(&name(), grounds, texts, None).unwrap();
+    }
+
+    /// The note of a proof that nothing moved.
+    fn note(cache: &Cache) -> Option<String> {
+        let proof = cache.proof(&name())?;
+        assert_eq!(proof.details().unwrap(), "details");
+        let still = proof.moved().is_empty();
+        still.then(|| proof.note().to_owned())
     }
 
     #[test]
@@ -226,14 +316,11 @@ mod tests {
             let mut grounds = Grounds::default();
             grounds.file(cache.root(), &outside);
             grounds.file(cache.root(), &inside);
-            cache
-                .leave_proof(&name(), grounds, "note\nof two lines")
-                .unwrap();
-            let found = cache.proof(&name());
-            assert_eq!(found.as_deref(), Some("note\nof two lines"));
-            assert_eq!(cache.proof(&Digest::of(b"other")), None);
+            leave(&cache, &grounds, "note\nof two lines");
+            assert_eq!(note(&cache).as_deref(), Some("note\nof two lines"));
+            assert!(cache.proof(&Digest::of(b"other")).is_none());
             disturb();
-            assert_eq!(cache.proof(&name()), None);
+            assert!(cache.proof(&name()).is_none());
         }
     }
 
@@ -246,9 +333,10 @@ mod tests {
         let mut stat = StatIndex::in_memory();
         let proves = |stat: &StatIndex| {
             let mut grounds = Grounds::default();
-            grounds.external(&path, stat);
-            cache.leave_proof(&name(), grounds, "").unwrap();
-            cache.proof(&name()).is_some()
+            let told = grounds.external(&path, stat, "");
+            leave(&cache, &grounds, "");
+            assert!(told || note(&cache).is_none());
+            note(&cache).is_some()
         };
         assert!(!proves(&stat), "it was never hashed");
         stat.content_of(&path).unwrap();
@@ -267,6 +355,61 @@ mod tests {
     }
 
     #[test]
+    fn of_the_files_outside_those_that_moved_are_named() {
+        let (place, cache) = cache();
+        let path = |i: usize| place.path().join(format!("data {i}"));
+        let mut stat = StatIndex::in_memory();
+        for i in 0..5 {
+            fs::write(path(i), "one").unwrap();
+            stat.content_of(&path(i)).unwrap();
+        }
+        stat.age();
+        let mut grounds = Grounds::default();
+        grounds.file(cache.root(), &cache.root().join("format"));
+        for i in 0..5 {
+            assert!(grounds.external(&path(i), &stat, &format!("{i},7")));
+        }
+        leave(&cache, &grounds, "note");
+        for i in [1, 4] {
+            fs::write(path(i), "other").unwrap();
+        }
+        let proof = cache.proof(&name()).unwrap();
+        assert_eq!((proof.moved(), proof.outside()), ([1, 4].as_slice(), 5));
+        assert_eq!(
+            (proof.readers(4), Path::new(proof.place(4))),
+            ("4,7", path(4).as_path())
+        );
+        // What it says of the others can go on standing in the next one.
+        let mut next = Grounds::default();
+        next.files_of(&proof, 0..proof.files());
+        for i in 0..5 {
+            if proof.moved().contains(&i) {
+                stat.content_of(&path(i)).unwrap();
+                stat.age();
+                next.external(&path(i), &stat, proof.readers(i));
+            } else {
+                next.external_of(&proof, i);
+            }
+        }
+        let texts = ("next", "details");
+        let noted = fs::metadata(cache.proof_path(&name()))
+            .unwrap()
+            .modified()
+            .unwrap();
+        cache
+            .leave_proof(&name(), &next, texts, Some(&proof))
+            .unwrap();
+        assert_eq!(note(&cache).as_deref(), Some("next"));
+        let now = fs::metadata(cache.proof_path(&name()))
+            .unwrap()
+            .modified()
+            .unwrap();
+        assert_eq!(now, noted, "the records were last looked at then");
+        fs::remove_file(path(0)).unwrap();
+        assert!(cache.proof(&name()).is_none());
+    }
+
+    #[test]
     fn what_is_in_doubt_or_gone_proves_nothing_and_ends_the_last_proof() {
         let (place, cache) = cache();
         let missing = || {
@@ -282,20 +425,17 @@ mod tests {
             grounds
         };
         for grounds in [missing(), strange()] {
-            let good = Grounds::default();
-            cache.leave_proof(&name(), good, "note").unwrap();
-            assert!(cache.proof(&name()).is_some());
-            cache.leave_proof(&name(), grounds, "note").unwrap();
-            assert_eq!(cache.proof(&name()), None);
+            leave(&cache, &Grounds::default(), "note");
+            assert!(note(&cache).is_some());
+            leave(&cache, &grounds, "note");
+            assert!(cache.proof(&name()).is_none());
         }
     }
 
     #[test]
     fn an_old_proof_makes_way_for_a_look_at_the_records() {
         let (_place, cache) = cache();
-        cache
-            .leave_proof(&name(), Grounds::default(), "note")
-            .unwrap();
+        leave(&cache, &Grounds::default(), "note");
         let set = |time: SystemTime| {
             let path = cache.proof_path(&name());
             let file = File::options().write(true).open(path).unwrap();
@@ -315,18 +455,27 @@ mod tests {
     fn a_torn_proof_is_none_and_the_oldest_go() {
         let (_place, cache) = cache();
         let path = cache.proof_path(&name());
-        let leave = |name: &Digest| {
-            cache.leave_proof(name, Grounds::default(), "note").unwrap();
-        };
-        leave(&name());
+        leave(&cache, &Grounds::default(), "note");
         let whole = fs::read(&path).unwrap();
         for length in 0..whole.len() {
             fs::write(&path, &whole[..length]).unwrap();
-            assert_eq!(cache.proof(&name()), None, "{length}");
+            assert!(cache.proof(&name()).is_none(), "{length}");
+        }
+        let details = whole.len() - "details".len();
+        for at in 0..whole.len() {
+            let mut bad = whole.clone();
+            bad[at] ^= 1;
+            fs::write(&path, bad).unwrap();
+            match cache.proof(&name()) {
+                Some(proof) => assert!(at >= details && proof.details().is_none(), "{at}"),
+                None => assert!(at < details, "{at}"),
+            }
         }
         fs::remove_file(&path).unwrap();
         for i in 0..KEPT + 5 {
-            leave(&Digest::of(i.to_string().as_bytes()));
+            let name = Digest::of(i.to_string().as_bytes());
+            let grounds = Grounds::default();
+            cache.leave_proof(&name, &grounds, ("", ""), None).unwrap();
         }
         let left = fs::read_dir(cache.root().join("proofs")).unwrap().count();
         assert_eq!(left, KEPT);

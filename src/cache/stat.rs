@@ -20,7 +20,7 @@ use crate::{
     cache::{
         read::Stamp,
         stat_entry::Entry,
-        stat_file::{decode, encode},
+        stat_file::Stored,
         store::{Cache, is_absent},
         walk::{self, Links},
     },
@@ -30,14 +30,17 @@ use crate::{
 
 /// How often a file that changes under the hash is hashed again.
 const ROUNDS: usize = 3;
+/// Remembered files that a save looks at, at least, to forget those that are gone.
+const LOOK: usize = 64;
 
 /// Remembered digests of files outside the cache.
 #[derive(Debug, Default)]
 pub struct StatIndex {
     cache: Option<Cache>,
-    entries: HashMap<PathBuf, Entry>,
+    stored: Stored,
     /// Those hashed by this process.
     fresh: HashMap<PathBuf, Entry>,
+    unsaved: bool,
     hashed: usize,
     /// The file system's time before the first file was hashed.
     began_ns: OnceLock<i64>,
@@ -47,7 +50,7 @@ impl StatIndex {
     /// What earlier runs remembered; nothing where that cannot be read.
     pub fn load(cache: &Cache) -> StatIndex {
         StatIndex {
-            entries: stored(cache),
+            stored: stored(cache),
             cache: Some(cache.clone()),
             ..StatIndex::default()
         }
@@ -96,8 +99,7 @@ impl StatIndex {
     /// What `stat` said of a file when it was hashed, if a later change would
     /// show; none for a folder.
     pub(super) fn believed(&self, path: &Path) -> Option<Stamp> {
-        let entry = self.entries.get(&absolute(path).ok()?)?;
-        entry.believed()
+        self.entry(&absolute(path).ok()?)?.believed()
     }
 
     /// How many files were read so far.
@@ -106,19 +108,16 @@ impl StatIndex {
     }
 
     /// Writes what was learned, together with what other processes wrote
-    /// meanwhile; nothing if nothing was. Files that are gone are forgotten.
+    /// meanwhile; nothing if nothing was. Files that are gone are forgotten in
+    /// the long run: each save looks at some.
     pub fn save(&mut self) -> Result<()> {
-        let Some(cache) = self.cache.as_ref().filter(|_| !self.fresh.is_empty()) else {
+        let Some(cache) = self.cache.as_ref().filter(|_| self.unsaved) else {
             return Ok(());
         };
-        let mut entries = stored(cache);
-        entries.retain(|path, _| !fs::symlink_metadata(path).is_err_and(|error| is_absent(&error)));
-        entries.extend(
-            self.fresh
-                .iter()
-                .map(|(path, entry)| (path.clone(), *entry)),
-        );
-        let bytes = encode(&entries);
+        let stands = |path: &str| !fs::symlink_metadata(path).is_err_and(|error| is_absent(&error));
+        let look = LOOK.max(2 * self.fresh.len());
+        let all = stored(cache).with(&self.fresh, look, &stands);
+        let bytes = all.encode();
         let folder = cache.attempt_dir()?;
         let beside = folder.path().join("stat");
         let target = cache.root().join("stat");
@@ -126,14 +125,19 @@ impl StatIndex {
         fs::write(&beside, &bytes)
             .and_then(|()| fs::rename(&beside, &target))
             .map_err(|error| fault("write", &target, bytes.len() as u64, error))?;
-        self.fresh.clear();
+        self.unsaved = false;
         Ok(())
+    }
+
+    fn entry(&self, place: &Path) -> Option<Entry> {
+        let fresh = self.fresh.get(place).copied();
+        fresh.or_else(|| self.stored.get(place.to_str()?))
     }
 
     fn remember(&mut self, place: PathBuf, entry: Entry) {
         self.hashed += 1;
-        self.fresh.insert(place.clone(), entry);
-        self.entries.insert(place, entry);
+        self.fresh.insert(place, entry);
+        self.unsaved = true;
     }
 
     /// The entry that holds for a file now, and whether it had to be hashed.
@@ -152,8 +156,8 @@ impl StatIndex {
             bail!("{} is not a regular file", place.display());
         }
         let stamp = Stamp::of(found);
-        if let Some(entry) = self.entries.get(place).filter(|entry| entry.holds(&stamp)) {
-            return Ok((*entry, false));
+        if let Some(entry) = self.entry(place).filter(|entry| entry.holds(&stamp)) {
+            return Ok((entry, false));
         }
         // One moment for all files: an earlier one believes less, never more.
         let began_ns = *self.began_ns.get_or_init(|| self.now_ns());
@@ -175,10 +179,10 @@ impl StatIndex {
     }
 }
 
-fn stored(cache: &Cache) -> HashMap<PathBuf, Entry> {
+fn stored(cache: &Cache) -> Stored {
     fs::read(cache.root().join("stat"))
         .ok()
-        .and_then(|bytes| decode(&bytes))
+        .and_then(Stored::decode)
         .unwrap_or_default()
 }
 
@@ -210,7 +214,7 @@ impl StatIndex {
 
     /// As if every entry so far had been hashed ten seconds later than it was.
     pub(super) fn age(&mut self) {
-        for entry in self.entries.values_mut().chain(self.fresh.values_mut()) {
+        for entry in self.fresh.values_mut() {
             entry.hashed_ns += 10_000_000_000;
         }
     }
@@ -336,18 +340,17 @@ mod tests {
         first.save().unwrap();
         fs::remove_file(path("gone")).unwrap();
         second.save().unwrap();
-        let mut left: Vec<PathBuf> = stored(&cache).into_keys().collect();
-        left.sort();
-        assert_eq!(left, [path("one"), path("two")]);
+        let left = |name: &str| stored(&cache).get(path(name).to_str().unwrap()).is_some();
+        assert_eq!(["one", "two", "gone"].map(left), [true, true, false]);
         let file = cache.root().join("stat");
         let good = fs::read(&file).unwrap();
         for at in 0..good.len() {
             let mut bad = good.clone();
             bad[at] ^= 1;
             fs::write(&file, &bad).unwrap();
-            assert!(stored(&cache).is_empty(), "flip {at}");
+            assert_eq!(stored(&cache).len(), 0, "flip {at}");
             fs::write(&file, &good[..at]).unwrap();
-            assert!(stored(&cache).is_empty(), "cut {at}");
+            assert_eq!(stored(&cache).len(), 0, "cut {at}");
         }
     }
 

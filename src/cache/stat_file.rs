@@ -1,87 +1,192 @@
 //! The file form of the remembered digests: a header with the digest of the
 //! rest, then one line a file. Damage anywhere empties it.
-use std::{
-    collections::HashMap,
-    fmt::Write,
-    path::{Path, PathBuf},
-};
+use std::{cmp::Ordering, collections::HashMap, path::PathBuf};
 
 use crate::{cache::stat_entry::Entry, digest::Digest};
 
 const HEADER: &str = "vgh stat 1 ";
 
-/// Paths that are not UTF-8 or hold a line feed are left out: they are hashed
-/// at every run.
-pub(super) fn encode(entries: &HashMap<PathBuf, Entry>) -> Vec<u8> {
-    let mut sorted: Vec<(&str, &Entry)> = entries
-        .iter()
-        .filter_map(|(path, entry)| Some((path.to_str()?, entry)))
-        .filter(|(path, _)| !path.contains('\n'))
-        .collect();
-    sorted.sort_unstable_by_key(|(path, _)| *path);
-    let mut body = String::new();
-    for (path, entry) in sorted {
-        let Entry {
-            digest,
-            size,
-            modified_ns,
-            changed_ns,
-            inode,
-            hashed_ns,
-        } = entry;
-        writeln!(
-            body,
-            "{digest} {size} {modified_ns} {changed_ns} {inode} {hashed_ns} {path}"
-        )
-        .expect("writing to a string does not fail");
-    }
-    format!("{HEADER}{}\n{body}", Digest::of(body.as_bytes())).into_bytes()
+/// What stands in a file that is whole: a line is read when it is asked for.
+#[derive(Debug, Default)]
+pub(super) struct Stored {
+    /// Lines, sorted by path.
+    body: String,
 }
 
-/// The entries of a file that is whole.
-pub(super) fn decode(bytes: &[u8]) -> Option<HashMap<PathBuf, Entry>> {
-    let text = std::str::from_utf8(bytes).ok()?;
-    let (check, body) = text.strip_prefix(HEADER)?.split_once('\n')?;
-    if check != Digest::of(body.as_bytes()).to_string() {
-        return None;
+impl Stored {
+    pub(super) fn decode(bytes: Vec<u8>) -> Option<Stored> {
+        let mut text = String::from_utf8(bytes).ok()?;
+        let (check, body) = text.strip_prefix(HEADER)?.split_once('\n')?;
+        if check != Digest::of(body.as_bytes()).to_string() {
+            return None;
+        }
+        let head = text.len() - body.len();
+        text.drain(..head);
+        Some(Stored { body: text })
     }
-    body.split_terminator('\n').map(line).collect()
+
+    pub(super) fn encode(&self) -> Vec<u8> {
+        let check = Digest::of(self.body.as_bytes());
+        format!("{HEADER}{check}\n{}", self.body).into_bytes()
+    }
+
+    pub(super) fn get(&self, path: &str) -> Option<Entry> {
+        let bytes = self.body.as_bytes();
+        let (mut low, mut high) = (0, bytes.len());
+        while low < high {
+            let middle = usize::midpoint(low, high);
+            let before = bytes[low..middle].iter().rposition(|byte| *byte == b'\n');
+            let start = before.map_or(low, |at| low + at + 1);
+            let behind = bytes[middle..].iter().position(|byte| *byte == b'\n')?;
+            let line = &self.body[start..middle + behind];
+            match path_of(line)?.cmp(path) {
+                Ordering::Less => low = middle + behind + 1,
+                Ordering::Greater => high = start,
+                Ordering::Equal => return read(line),
+            }
+        }
+        None
+    }
+
+    /// With these in addition, or in the place of those of the same path; of
+    /// the others, beginning with one or another, `look` are kept only if `stands`.
+    ///
+    /// Paths that are not UTF-8 or hold a line feed are left out: they are
+    /// hashed at every run.
+    pub(super) fn with(
+        &self,
+        fresh: &HashMap<PathBuf, Entry>,
+        look: usize,
+        stands: &dyn Fn(&str) -> bool,
+    ) -> Stored {
+        let mut fresh: Vec<(&str, &Entry)> = (fresh.iter())
+            .filter_map(|(path, entry)| Some((path.to_str()?, entry)))
+            .filter(|(path, _)| !path.contains('\n'))
+            .collect();
+        fresh.sort_unstable_by_key(|(path, _)| *path);
+        let count = self.body.bytes().filter(|byte| *byte == b'\n').count();
+        let turn = fresh
+            .iter()
+            .map(|(_, entry)| entry.hashed_ns.unsigned_abs());
+        let first = turn.max().map_or(0, |turn| turn % count.max(1) as u64) as usize;
+        let mut fresh = fresh.into_iter().peekable();
+        let mut body = String::with_capacity(self.body.len() + 256 * fresh.len());
+        for (i, line) in self.body.split_terminator('\n').enumerate() {
+            let Some(path) = path_of(line) else { continue };
+            while let Some((path, entry)) = fresh.next_if(|(fresh, _)| *fresh < path) {
+                write(path, entry, &mut body);
+            }
+            let replaced = fresh.peek().is_some_and(|(fresh, _)| *fresh == path);
+            let looked_at = (i + count - first) % count < look;
+            if !replaced && (!looked_at || stands(path)) {
+                body.push_str(line);
+                body.push('\n');
+            }
+        }
+        for (path, entry) in fresh {
+            write(path, entry, &mut body);
+        }
+        Stored { body }
+    }
 }
 
-fn line(line: &str) -> Option<(PathBuf, Entry)> {
-    let mut fields = line.splitn(7, ' ');
-    let entry = Entry {
+fn write(path: &str, entry: &Entry, body: &mut String) {
+    let Entry {
+        digest,
+        size,
+        modified_ns,
+        changed_ns,
+        inode,
+        hashed_ns,
+    } = entry;
+    body.push_str(&format!(
+        "{digest} {size} {modified_ns} {changed_ns} {inode} {hashed_ns} {path}\n"
+    ));
+}
+
+fn path_of(line: &str) -> Option<&str> {
+    line.splitn(7, ' ').nth(6)
+}
+
+fn read(line: &str) -> Option<Entry> {
+    let mut fields = line.split(' ');
+    Some(Entry {
         digest: fields.next()?.parse().ok()?,
         size: fields.next()?.parse().ok()?,
         modified_ns: fields.next()?.parse().ok()?,
         changed_ns: fields.next()?.parse().ok()?,
         inode: fields.next()?.parse().ok()?,
         hashed_ns: fields.next()?.parse().ok()?,
-    };
-    Some((Path::new(fields.next()?).to_owned(), entry))
+    })
+}
+
+#[cfg(test)]
+impl Stored {
+    /// How many files it knows.
+    pub(super) fn len(&self) -> usize {
+        self.body.lines().count()
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn paths_with_blanks_return_and_those_with_line_feeds_are_left_out() {
-        let entry = Entry {
-            digest: Digest::of(b"x"),
+    fn entry(n: i64) -> Entry {
+        Entry {
+            digest: Digest::of(&n.to_le_bytes()),
             size: u64::MAX,
             modified_ns: -5,
             changed_ns: 7,
             inode: 9,
-            hashed_ns: 11,
-        };
-        let mut entries: HashMap<PathBuf, Entry> = ["/a b/ü  ", "/c\r", "/d"]
-            .into_iter()
-            .map(|path| (PathBuf::from(path), entry))
-            .collect();
-        entries.insert(PathBuf::from("/new\nline"), entry);
-        let found = decode(&encode(&entries)).unwrap();
-        entries.remove(Path::new("/new\nline"));
-        assert_eq!(found, entries);
+            hashed_ns: n,
+        }
+    }
+
+    fn entries(of: &[(&str, i64)]) -> HashMap<PathBuf, Entry> {
+        let entry = |(path, n): &(&str, i64)| (PathBuf::from(path), entry(*n));
+        of.iter().map(entry).collect()
+    }
+
+    #[test]
+    fn paths_with_blanks_return_and_those_with_line_feeds_are_left_out() {
+        let paths = ["/a b/\u{fc}  ", "/c\r", "/d", "/new\nline"];
+        let all = paths.map(|path| (path, 11));
+        let stored = Stored::default().with(&entries(&all), 0, &|_| true);
+        let stored = Stored::decode(stored.encode()).unwrap();
+        for path in &paths[..3] {
+            assert_eq!(stored.get(path), Some(entry(11)), "{path}");
+        }
+        assert_eq!((stored.get(paths[3]), stored.len()), (None, 3));
+    }
+
+    #[test]
+    fn every_file_is_found_whatever_their_number() {
+        let mut stored = Stored::default();
+        assert_eq!(stored.get("/1"), None);
+        for n in 0..60 {
+            let path = |n: i64| format!("/{}", n * 7 % 61);
+            stored = stored.with(&entries(&[(&path(n), n)]), 0, &|_| false);
+            for known in 0..60 {
+                let expected = (known <= n).then(|| entry(known));
+                assert_eq!(stored.get(&path(known)), expected, "{known} of {n}");
+            }
+            assert_eq!((stored.get(""), stored.get("/99")), (None, None));
+        }
+    }
+
+    #[test]
+    fn new_ones_replace_and_those_that_are_gone_are_forgotten_in_turn() {
+        let before = [("/a", 1), ("/b", 2), ("/c", 3), ("/d", 4)];
+        let stored = Stored::default().with(&entries(&before), 0, &|_| true);
+        let next = stored.with(&entries(&[("/b", 5), ("/e", 6)]), 4, &|path| path != "/c");
+        let left = ["/a", "/b", "/c", "/d", "/e"].map(|path| next.get(path));
+        assert_eq!(
+            left,
+            [Some(1), Some(5), None, Some(4), Some(6)].map(|n| n.map(entry))
+        );
+        // One at a time, wherever it begins.
+        let gone = |n| stored.with(&entries(&[("/b", n)]), 1, &|_| false).len();
+        assert_eq!([0, 1, 2, 3, 4].map(gone), [3, 4, 3, 3, 3]);
     }
 }

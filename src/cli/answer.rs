@@ -109,28 +109,46 @@ fn surroundings(pipeline: &Pipeline, outcome: &Outcome) -> Surroundings {
             .to_vec(),
         lineage: lineage.collect(),
         counts: vec![("instances".to_owned(), outcome.results.len() as u64)],
-        cost: costs(pipeline, outcome),
+        cost: costs(&spent(pipeline, outcome)),
     }
 }
 
-fn costs(pipeline: &Pipeline, outcome: &Outcome) -> Vec<Cost> {
-    let mut costs: Vec<Cost> = Vec::new();
+/// What the instances of one kind took.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Spent {
+    pub(super) kind: String,
+    phase: Phase,
+    pub(super) count: usize,
+    pub(super) ms: u64,
+}
+
+pub(super) fn spent(pipeline: &Pipeline, outcome: &Outcome) -> Vec<Spent> {
+    let mut all: Vec<Spent> = Vec::new();
     for (&id, done) in &outcome.results {
         let stage = pipeline.stage_of(id);
-        let seconds = done.duration_ms as f64 / 1000.0;
-        if let Some(cost) = costs.iter_mut().find(|cost| cost.kind == stage.kind.name) {
-            cost.count += 1;
-            cost.seconds = cost.seconds.map(|sum| sum + seconds);
+        if let Some(spent) = all.iter_mut().find(|spent| spent.kind == stage.kind.name) {
+            spent.count += 1;
+            spent.ms += done.duration_ms;
         } else {
-            costs.push(Cost {
+            all.push(Spent {
                 kind: stage.kind.name.to_owned(),
                 phase: phase(stage),
                 count: 1,
-                seconds: Some(seconds),
+                ms: done.duration_ms,
             });
         }
     }
-    costs
+    all
+}
+
+fn costs(spent: &[Spent]) -> Vec<Cost> {
+    let cost = |spent: &Spent| Cost {
+        kind: spent.kind.clone(),
+        phase: spent.phase,
+        count: spent.count,
+        seconds: Some(spent.ms as f64 / 1000.0),
+    };
+    spent.iter().map(cost).collect()
 }
 
 /// What a kind is paid for, by what it takes and gives.
@@ -169,16 +187,11 @@ pub(super) struct Answer {
 }
 
 impl Answer {
-    pub(super) fn of(
-        pipeline: &Pipeline,
-        outcome: &Outcome,
-        report: Option<&Report>,
-        published: &Published,
-    ) -> Answer {
+    pub(super) fn of(spent: &[Spent], report: Option<&Report>, published: &Published) -> Answer {
         let mut said: Vec<String> = report
             .map(|report| report.answer.clone())
             .unwrap_or_default();
-        said.extend(cost_sentence(&costs(pipeline, outcome)));
+        said.extend(cost_sentence(&costs(spent)));
         let place = match report {
             Some(report) => Some(format!("Report: {}", report.path.display())),
             // All but the list of them.

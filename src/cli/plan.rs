@@ -10,6 +10,7 @@
 //! cached), `estimate_ms`, `output_bytes` and `basis` (what the estimates are
 //! taken from). Times in milliseconds, sizes in bytes; null is unknown.
 #![expect(clippy::print_stdout, reason = "the command's output")]
+use serde::Serialize;
 use serde_json::{Value, json};
 
 #[cfg(doc)]
@@ -70,22 +71,45 @@ pub(super) fn plan(args: &args::Plan) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
-/// What the folder of a run keeps of its plan.
-pub(super) fn brief(pipeline: &Pipeline, plan: &Plan) -> Value {
-    let entries = plan.entries.iter().map(|entry| {
-        json!({
-            "stage": pipeline.stage_of(entry.id).name,
-            "instance": pipeline.label(entry.id),
-            "plan": entry.state,
-            "key": entry.key,
-            "estimate_ms": entry.estimate_ms,
-        })
-    });
-    let (cached, run, maybe) = plan.counts();
-    json!({
-        "pipeline": pipeline.name, "cached": cached, "run": run, "maybe": maybe,
-        "instances": entries.collect::<Vec<_>>(), "passes": plan.passes,
+/// What the folder of a run keeps of its plan, as JSON; `lines` are the
+/// instances, see [`planned`].
+pub(super) fn brief(
+    pipeline: &str,
+    (cached, run, maybe): (usize, usize, usize),
+    passes: &[Pass],
+    lines: &[String],
+) -> String {
+    let head = json!({
+        "pipeline": pipeline, "cached": cached, "run": run, "maybe": maybe, "passes": passes,
     })
+    .to_string();
+    let head = head.strip_suffix('}').unwrap_or(&head);
+    format!("{head},\"instances\":[{}]}}", lines.join(","))
+}
+
+/// An instance of a kept plan, as JSON.
+pub(super) fn planned(
+    (stage, instance): (&str, &str),
+    state: &State,
+    key: Option<&str>,
+    estimate_ms: Option<u64>,
+) -> String {
+    #[derive(Serialize)]
+    struct Line<'a> {
+        stage: &'a str,
+        instance: &'a str,
+        plan: &'a State,
+        key: Option<&'a str>,
+        estimate_ms: Option<u64>,
+    }
+    let line = Line {
+        stage,
+        instance,
+        plan: state,
+        key,
+        estimate_ms,
+    };
+    serde_json::to_string(&line).unwrap_or_default()
 }
 
 struct Told<'a> {

@@ -31,6 +31,8 @@ pub(super) struct Published {
     pub(super) folder: PathBuf,
     /// All copies that stand now, and the list of them.
     pub(super) files: Vec<PathBuf>,
+    /// Those of them that were written by this run.
+    pub(super) written: BTreeSet<PathBuf>,
 }
 
 /// One file as it was when it was published.
@@ -49,15 +51,23 @@ pub(super) struct Shelf<'a> {
     pipeline: &'a Pipeline,
     cache: &'a Cache,
     folder: PathBuf,
+    /// Whether all copies that the results say nothing of are known to stand.
+    rest_stands: bool,
     published: Cell<Result<Published>>,
 }
 
 impl Shelf<'_> {
-    pub(super) fn new<'a>(pipeline: &'a Pipeline, cache: &'a Cache, folder: PathBuf) -> Shelf<'a> {
+    pub(super) fn new<'a>(
+        pipeline: &'a Pipeline,
+        cache: &'a Cache,
+        folder: PathBuf,
+        rest_stands: bool,
+    ) -> Shelf<'a> {
         Shelf {
             pipeline,
             cache,
             folder,
+            rest_stands,
             published: Cell::new(Ok(Published::default())),
         }
     }
@@ -66,13 +76,65 @@ impl Shelf<'_> {
     /// are gone or damaged, and so not there. What goes wrong is kept for
     /// [`Shelf::close`]: the run itself is not at fault and ends as it would.
     pub(super) fn put(&self, results: &BTreeMap<InstanceId, Done>) -> Vec<InstanceId> {
-        let published = publish(self.pipeline, results, self.cache, &self.folder);
-        let (published, broken) = match published {
-            Ok((published, broken)) => (Ok(published), broken),
+        let (published, broken) = match self.publish(results) {
+            Ok((mut published, broken)) => {
+                if let Ok(earlier) = self.published.replace(Ok(Published::default())) {
+                    published.written.extend(earlier.written);
+                }
+                (Ok(published), broken)
+            }
             Err(error) => (Err(error), Vec::new()),
         };
         self.published.set(published);
         broken
+    }
+
+    fn publish(
+        &self,
+        results: &BTreeMap<InstanceId, Done>,
+    ) -> Result<(Published, Vec<InstanceId>)> {
+        let (pipeline, folder) = (self.pipeline, self.folder.as_path());
+        let ledger_path = folder.join(LEDGER);
+        let old: Ledger = fs::read(&ledger_path)
+            .ok()
+            .and_then(|bytes| serde_json::from_slice(&bytes).ok())
+            .unwrap_or_default();
+        let mut publishing = Publishing {
+            cache: self.cache,
+            folder,
+            old,
+            new: Ledger::new(),
+            changed: false,
+            written: BTreeSet::new(),
+        };
+        let mut broken = Vec::new();
+        for (&id, done) in results {
+            if pipeline.stage_of(id).execution.publish {
+                let mut whole = true;
+                for (output, content) in &*done.outputs {
+                    whole &= publishing.output(pipeline, id, output, content)?;
+                }
+                if !whole {
+                    broken.push(id);
+                }
+            }
+        }
+        if self.rest_stands {
+            publishing.new.append(&mut publishing.old);
+        } else {
+            publishing.forget(pipeline)?;
+        }
+        if publishing.changed || !ledger_path.exists() {
+            publishing.written.insert(ledger_path.clone());
+            write_beside(&ledger_path, &serde_json::to_vec(&publishing.new)?)?;
+        }
+        let copies = publishing.new.keys().map(|name| folder.join(name));
+        let published = Published {
+            folder: folder.to_owned(),
+            files: copies.chain([ledger_path]).collect(),
+            written: publishing.written,
+        };
+        Ok((published, broken))
     }
 
     /// What lies there in the end.
@@ -84,48 +146,6 @@ impl Shelf<'_> {
     }
 }
 
-fn publish(
-    pipeline: &Pipeline,
-    results: &BTreeMap<InstanceId, Done>,
-    cache: &Cache,
-    folder: &Path,
-) -> Result<(Published, Vec<InstanceId>)> {
-    let ledger_path = folder.join(LEDGER);
-    let old: Ledger = fs::read(&ledger_path)
-        .ok()
-        .and_then(|bytes| serde_json::from_slice(&bytes).ok())
-        .unwrap_or_default();
-    let mut publishing = Publishing {
-        cache,
-        folder,
-        old,
-        new: Ledger::new(),
-        changed: false,
-    };
-    let mut broken = Vec::new();
-    for (&id, done) in results {
-        if pipeline.stage_of(id).execution.publish {
-            let mut whole = true;
-            for (output, content) in &*done.outputs {
-                whole &= publishing.output(pipeline, id, output, content)?;
-            }
-            if !whole {
-                broken.push(id);
-            }
-        }
-    }
-    publishing.forget(pipeline)?;
-    if publishing.changed || !ledger_path.exists() {
-        write_beside(&ledger_path, &serde_json::to_vec(&publishing.new)?)?;
-    }
-    let copies = publishing.new.keys().map(|name| folder.join(name));
-    let published = Published {
-        folder: folder.to_owned(),
-        files: copies.chain([ledger_path]).collect(),
-    };
-    Ok((published, broken))
-}
-
 struct Publishing<'a> {
     cache: &'a Cache,
     folder: &'a Path,
@@ -133,6 +153,7 @@ struct Publishing<'a> {
     old: Ledger,
     new: Ledger,
     changed: bool,
+    written: BTreeSet<PathBuf>,
 }
 
 impl Publishing<'_> {
@@ -222,6 +243,7 @@ impl Publishing<'_> {
             modified_ns: modified_ns(&metadata),
         };
         self.new.insert(name.to_owned(), copy);
+        self.written.insert(path);
         Ok(true)
     }
 

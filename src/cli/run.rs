@@ -1,7 +1,6 @@
 //! `vgh run`: builds what a pipeline declares and ends with the answer.
 #![expect(clippy::print_stdout, reason = "the command's output")]
 use std::{
-    collections::BTreeSet,
     env,
     fs::File,
     io::{BufWriter, IsTerminal, sink, stderr, stdout},
@@ -18,27 +17,28 @@ use crate::{
         args, cost,
         exit::{Exit, Failure},
         machine,
-        plan::brief,
+        plan::{brief, planned},
+        rest::Rest,
         results::{Published, Shelf},
         signals,
         unchanged::{Call, Finished},
         workplace::{Workplace, Written},
     },
     engine::{
-        Event, Externals, Graph, Moment, Options, Outcome, RunTotals, execute,
+        Done, Event, Externals, Graph, Moment, Options, Outcome, Plan, Planned, RunTotals, execute,
         executor::{Pool, PoolOptions},
         plan_forcing,
     },
     pipeline::{InstanceId, Pipeline},
     progress::{Json, Live, Plain, Reader},
-    runs::{Environment, Journal, Papers, logs_of},
+    runs::{Environment, Journal, Papers, ResultLine, logs_of},
 };
 
 pub(super) fn run(args: &args::Run) -> Result<Exit, Failure> {
     let written = Written::read(&args.place)?;
     let call = Call::of(args, &written);
     if let Some(call) = &call
-        && let Some(exit) = call.repeat(args)?
+        && let Some(exit) = call.answer(args, &written)?
     {
         return Ok(exit);
     }
@@ -48,29 +48,48 @@ pub(super) fn run(args: &args::Run) -> Result<Exit, Failure> {
     let mut index = RecordIndex::load(&cache).map_err(Failure::Cache)?;
     let run_id = run_id();
     let mut watchers = watchers(args, &cache, &run_id)?;
-    let mut watch = |event: &Event, at: Moment| {
-        for watcher in &mut watchers {
-            watcher.see(event, at);
-        }
+    let (externals, stat) = place.hashed_externals(Some(&cache))?;
+    let graph = place.graph();
+    let known = Some((&cache, &index));
+    let plan = plan_forcing(&place.pipeline, &graph, &externals, known, &forced);
+    let scene = Scene {
+        pipeline: &place.pipeline,
+        graph: &graph,
+        externals: &externals,
+        stat: &stat,
+        plan: &plan,
+        rest: None,
     };
-    let (totals, answer) = work(
+    let (totals, answer) = perform(
         (args, call.as_ref()),
-        (&place, &forced),
+        &scene,
         (&cache, &mut index),
         &run_id,
-        &mut watch,
+        &mut |event, at| {
+            for watcher in &mut watchers {
+                watcher.see(event, at);
+            }
+        },
     )?;
-    // The closing line comes after the results are in place.
-    watch(&Event::RunFinished(totals.clone()), Moment::now());
+    Ok(finish(args, &mut watchers, &totals, &answer))
+}
+
+/// The closing line comes after the results are in place.
+pub(super) fn finish(
+    args: &args::Run,
+    watchers: &mut [Box<dyn Reader>],
+    totals: &RunTotals,
+    answer: &[String],
+) -> Exit {
+    let (event, at) = (Event::RunFinished(totals.clone()), Moment::now());
+    for watcher in watchers {
+        watcher.see(&event, at);
+    }
     if !args.json {
         for line in answer {
             println!("{line}");
         }
     }
-    Ok(exit_of(&totals))
-}
-
-fn exit_of(totals: &RunTotals) -> Exit {
     match totals {
         RunTotals {
             interrupted: true, ..
@@ -80,33 +99,41 @@ fn exit_of(totals: &RunTotals) -> Exit {
     }
 }
 
+/// What is to be done, all looked up.
+pub(super) struct Scene<'a> {
+    pub(super) pipeline: &'a Pipeline,
+    pub(super) graph: &'a Graph,
+    pub(super) externals: &'a Externals,
+    pub(super) stat: &'a StatIndex,
+    pub(super) plan: &'a Plan,
+    /// Where the pipeline is a part: what is known of the rest.
+    pub(super) rest: Option<&'a Rest<'a>>,
+}
+
 /// Executes and puts the results in place; gives the lines of the answer.
-fn work(
+pub(super) fn perform(
     (args, call): (&args::Run, Option<&Call>),
-    (place, forced): (&Workplace, &BTreeSet<InstanceId>),
+    scene: &Scene<'_>,
     (cache, index): (&Cache, &mut RecordIndex),
     run_id: &str,
     watch: &mut dyn FnMut(&Event, Moment),
 ) -> Result<(RunTotals, Vec<String>), Failure> {
-    let (externals, stat) = place.hashed_externals(Some(cache))?;
-    let graph = place.graph();
-    let known = Some((cache, &*index));
-    let plan = plan_forcing(&place.pipeline, &graph, &externals, known, forced);
+    let (pipeline, plan) = (scene.pipeline, scene.plan);
     if let Some(hours) = args.max_hours
-        && let Some(message) = cost::within(hours, &plan, &place.pipeline, &graph)?
+        && let Some(message) = cost::within(hours, plan, pipeline, scene.graph)?
     {
         watch(&Event::Warning { message }, Moment::now());
     }
     let jobs = jobs(args);
     let capacity = machine::capacity(&args.machine, cache);
-    let refusals = capacity.refusals(&place.pipeline, &plan);
+    let refusals = capacity.refusals(pipeline, plan);
     if !refusals.is_empty() {
         return Err(Failure::Usage(refusals.join("\nerror: ")));
     }
     let mut pool = pool(cache, jobs)?;
     let stop = signals::stop_flag()?;
-    let folder = results_folder(args).join(&place.pipeline.name);
-    let shelf = Shelf::new(&place.pipeline, cache, folder);
+    let folder = results_folder(args).join(&pipeline.name);
+    let shelf = Shelf::new(pipeline, cache, folder, scene.rest.is_some());
     let options = Options {
         jobs,
         capacity: &capacity,
@@ -115,66 +142,124 @@ fn work(
         run: run_id,
         deliver: &|results| shelf.put(results),
     };
-    let papers = || Papers {
-        pipeline: place.pipeline.text.clone(),
-        plan: brief(&place.pipeline, &plan),
-        environment: Environment::here(jobs),
-    };
+    let papers = || scene.papers(jobs);
     let mut journal = Journal::new(cache, run_id, &papers);
+    let mut tell = |event: &Event| {
+        let at = Moment::now();
+        journal.see(event, at);
+        if !matches!(event, Event::RunFinished(_)) {
+            watch(event, at);
+        }
+    };
     let outcome = execute(
-        (&place.pipeline, &graph, &externals),
-        &plan,
+        (pipeline, scene.graph, scene.externals),
+        plan,
         (cache, index),
         &mut pool,
         &options,
-        &mut |event| {
-            let at = Moment::now();
-            journal.see(&event, at);
-            if !matches!(event, Event::RunFinished(_)) {
-                watch(&event, at);
-            }
+        &mut |event| match scene.rest {
+            Some(rest) => rest.tell(event, &mut tell),
+            None => tell(&event),
         },
     )?;
-    journal.keep_results(&place.pipeline, &outcome);
-    let published = shelf.close()?;
-    let lines = conclude(
-        (&place.pipeline, &graph),
-        (&externals, &stat),
-        (cache, call),
-        &outcome,
-        published,
-    )?;
-    Ok((outcome.totals, lines))
+    let lines = scene.result_lines(&outcome);
+    journal.keep_results(&lines);
+    scene.conclude((cache, call), &outcome, &shelf.close()?, &lines)
 }
 
-/// Writes the page and leaves word for the next run; gives the lines of the answer.
-fn conclude(
-    (pipeline, graph): (&Pipeline, &Graph),
-    (externals, stat): (&Externals, &StatIndex),
-    (cache, call): (&Cache, Option<&Call>),
-    outcome: &Outcome,
-    published: Published,
-) -> Result<Vec<String>, Failure> {
-    let report = answer::write_report(pipeline, outcome, cache, &published.folder)?;
-    let answer = Answer::of(pipeline, outcome, report.as_ref(), &published);
-    let mut copies = published.files;
-    copies.extend(report.map(|report| report.path));
-    if let Some(call) = call {
+impl Scene<'_> {
+    /// What the run starts from, for its folder.
+    fn papers(&self, jobs: u32) -> Papers {
+        let (pipeline, plan) = (self.pipeline, self.plan);
+        let line = |entry: &Planned| {
+            let label = pipeline.label(entry.id);
+            let key = entry.key.map(|key| key.to_string());
+            planned(
+                (&pipeline.stage_of(entry.id).name, &label),
+                &entry.state,
+                key.as_deref(),
+                entry.estimate_ms,
+            )
+        };
+        let (mut cached, run, maybe) = plan.counts();
+        let lines = match self.rest {
+            Some(rest) => {
+                let part = plan.entries.iter().map(|entry| (entry.id, line(entry)));
+                let lines = rest.plan_lines(&part.collect());
+                cached = lines.len() - run - maybe;
+                lines
+            }
+            None => plan.entries.iter().map(line).collect(),
+        };
+        let text = self.rest.map_or(pipeline.text.as_str(), |rest| rest.text);
+        Papers {
+            pipeline: text.to_owned(),
+            plan: brief(&pipeline.name, (cached, run, maybe), &plan.passes, &lines),
+            environment: Environment::here(jobs),
+        }
+    }
+
+    /// The results as the run's folder has them.
+    fn result_lines(&self, outcome: &Outcome) -> Vec<String> {
+        let line = |(&id, done): (&InstanceId, &Done)| {
+            let line = ResultLine::of(self.pipeline, id, done);
+            (id, serde_json::to_string(&line).unwrap_or_default())
+        };
+        let lines = outcome.results.iter().map(line);
+        match self.rest {
+            Some(rest) => rest.result_lines(&lines.collect()),
+            None => lines.map(|(_, line)| line).collect(),
+        }
+    }
+
+    /// Writes the page and leaves word for the next run; gives what the run
+    /// came to and the lines of the answer.
+    fn conclude(
+        &self,
+        (cache, call): (&Cache, Option<&Call>),
+        outcome: &Outcome,
+        published: &Published,
+        lines: &[String],
+    ) -> Result<(RunTotals, Vec<String>), Failure> {
+        let pipeline = self.pipeline;
+        let report = answer::write_report(pipeline, outcome, cache, &published.folder)?;
+        let spent = answer::spent(pipeline, outcome);
+        let spent = match self.rest {
+            Some(rest) => rest.spent(spent),
+            None => spent,
+        };
+        let answer = Answer::of(&spent, report.as_ref(), published);
+        let copies = published.files.iter().cloned();
+        let copies: Vec<PathBuf> = copies
+            .chain(report.as_ref().map(|report| report.path.clone()))
+            .collect();
         let done = Finished {
             pipeline,
-            graph,
-            externals,
-            stat,
+            graph: self.graph,
+            externals: self.externals,
+            stat: self.stat,
             outcome,
             answer: &answer,
+            spent: &spent,
+            report: report.is_some(),
             copies: &copies,
         };
-        call.remember(cache, &done);
+        if let Some(call) = call.filter(|_| done.is_whole()) {
+            match self.rest {
+                Some(rest) => call.remember_part(cache, rest, &done, (published, lines)),
+                None => call.remember(cache, &done, lines),
+            }
+        }
+        let slow = outcome.results.values().filter(|done| done.executed);
+        let slow_ms = slow.map(|done| done.duration_ms).sum();
+        let totals = match self.rest {
+            Some(rest) => rest.totals(&outcome.totals),
+            None => outcome.totals.clone(),
+        };
+        let counts = answer::counts(&totals, slow_ms);
+        let lines = answer.lines(&counts).map(str::to_owned).collect();
+        Ok((totals, lines))
     }
-    let slow = outcome.results.values().filter(|done| done.executed);
-    let slow_ms = slow.map(|done| done.duration_ms).sum();
-    let counts = answer::counts(&outcome.totals, slow_ms);
-    Ok(answer.lines(&counts).map(str::to_owned).collect())
 }
 
 /// Workers that share this machine's processors.

@@ -1,48 +1,39 @@
-//! A run that has nothing to do, told without reading the pipeline: nothing has
-//! moved of what the last run rested on (see [`Grounds`]). It tells the events
-//! and the answer that the long way would tell.
+//! A run of which the last one like it left a proof: what the proof allows to
+//! tell without reading the pipeline. Where nothing has moved since (see
+//! [`Grounds`]) that is the whole run, events and answer as the long way would
+//! tell them; where only files outside moved, it may be a part (see `partly`).
 #![expect(clippy::print_stdout, reason = "the command's output")]
 use std::{
-    collections::BTreeMap,
     env, fs,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf, absolute},
     time::Instant,
 };
 
-use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::{
-    cache::{Cache, Grounds, StatIndex},
+    cache::{Cache, Grounds, Proof, StatIndex},
     cli::{
-        answer::{self, Answer},
+        answer::{self, Answer, Spent},
         args,
         exit::{Exit, Failure},
+        note::{Detail, Head, Note, places, unexecuted},
+        partly,
+        rest::Rest,
+        results::Published,
         run::{self, jobs, results_folder},
         workplace::Written,
     },
     digest::Digest,
-    engine::{Event, Externals, Graph, Moment, Outcome, RunTotals, StagePlan},
-    pipeline::{InstanceId, Pipeline},
+    engine::{Event, Externals, Graph, Moment, Outcome, RunTotals},
+    pipeline::Pipeline,
 };
 
 /// All that tells one call of `vgh run` from another, but files and variables.
 pub(super) struct Call {
     name: Digest,
     cache_root: PathBuf,
-}
-
-/// What a run leaves for the next one that is called like it.
-#[derive(Debug, Serialize, Deserialize)]
-struct Note {
-    pipeline: String,
-    stages: Vec<StagePlan>,
-    /// Stage and label of each instance.
-    instances: Vec<(String, String)>,
-    /// Digests of the variables that count; null is unset.
-    variables: BTreeMap<String, Option<Digest>>,
-    answer: Answer,
 }
 
 impl Call {
@@ -67,65 +58,129 @@ impl Call {
         })
     }
 
-    /// The whole run, if nothing has moved since the last one.
+    /// The whole run, if the proof of the last one tells it or all but a part.
     ///
     /// # Errors
-    /// The file of events cannot be written.
-    pub(super) fn repeat(&self, args: &args::Run) -> Result<Option<Exit>, Failure> {
+    /// The file of events cannot be written, and where a part runs, those of a run.
+    pub(super) fn answer(
+        &self,
+        args: &args::Run,
+        written: &Written,
+    ) -> Result<Option<Exit>, Failure> {
         let begun = Instant::now();
-        let Some((cache, note)) = self.note() else {
+        let Some((cache, proof)) = self.proof() else {
             return Ok(None);
         };
-        let run_id = run::run_id();
-        let mut watchers = run::watchers(args, &cache, &run_id)?;
-        let mut tell = |event: &Event| {
-            let at = Moment::now();
-            for watcher in &mut watchers {
-                watcher.see(event, at);
-            }
+        let Some(note) = note(&proof) else {
+            return Ok(None);
         };
-        let jobs = jobs(args);
-        tell(&Event::opening(&run_id, &note.pipeline, jobs, note.stages));
-        let cached = note.instances.len();
-        for (stage, instance) in note.instances {
-            tell(&Event::Cached { stage, instance });
+        if proof.moved().is_empty() {
+            return repeat(args, &cache, &note, begun).map(Some);
         }
-        let totals = RunTotals {
-            cached,
-            wall_s: begun.elapsed().as_secs_f64(),
-            ..RunTotals::default()
-        };
-        tell(&Event::RunFinished(totals.clone()));
-        if !args.json {
-            for line in note.answer.lines(&answer::counts(&totals, 0)) {
-                println!("{line}");
-            }
-        }
-        Ok(Some(Exit::Done))
+        partly::run((args, self), written, (&cache, &proof), &note)
     }
 
-    fn note(&self) -> Option<(Cache, Note)> {
+    fn proof(&self) -> Option<(Cache, Proof)> {
         let cache = Cache::open_existing(&self.cache_root).ok()??;
-        let note: Note = serde_json::from_str(&cache.proof(&self.name)?).ok()?;
-        let same = |(name, value): (&String, &Option<Digest>)| {
-            let now = env::var(name).ok().map(|now| Digest::of(now.as_bytes()));
-            now == *value
-        };
-        note.variables.iter().all(same).then_some((cache, note))
+        let proof = cache.proof(&self.name)?;
+        Some((cache, proof))
     }
 
-    /// Leaves word for the next run, where this one has all that was asked for.
-    /// Best effort: without it the next run looks at everything.
-    pub(super) fn remember(&self, cache: &Cache, done: &Finished<'_>) {
-        if done.outcome.totals.failed > 0
-            || done.outcome.totals.interrupted
-            || done.outcome.results.len() != done.graph.needed().count()
-        {
-            return;
+    /// Leaves word for the next run, after one that has all that was asked for.
+    /// `lines` are the results as the folder of a run has them. Best effort:
+    /// without it the next run looks at everything.
+    pub(super) fn remember(&self, cache: &Cache, done: &Finished<'_>, lines: &[String]) {
+        let labels = done.labels();
+        let note = Note {
+            head: done.head(),
+            instances: labels
+                .iter()
+                .map(|(stage, label)| (*stage, label.as_str()))
+                .collect(),
+        };
+        if let Some(note) = note.write() {
+            let (grounds, details) = done.grounds(cache, lines);
+            self.leave(cache, &grounds, (&note, &details), None);
         }
-        if let Ok(note) = serde_json::to_string(&done.note()) {
-            let _ = cache.leave_proof(&self.name, done.grounds(cache), &note);
+    }
+
+    /// The same where a part was done and the rest is as it was.
+    pub(super) fn remember_part(
+        &self,
+        cache: &Cache,
+        rest: &Rest<'_>,
+        done: &Finished<'_>,
+        results: (&Published, &[String]),
+    ) {
+        if let Some((grounds, note, details)) = rest.word(cache, done, results) {
+            self.leave(cache, &grounds, (&note, &details), Some(rest.proof));
         }
+    }
+
+    fn leave(
+        &self,
+        cache: &Cache,
+        grounds: &Grounds,
+        texts: (&str, &str),
+        earlier: Option<&Proof>,
+    ) {
+        let _ = cache.leave_proof(&self.name, grounds, texts, earlier);
+    }
+}
+
+/// What a proof says, if the variables that count are what they were.
+fn note(proof: &Proof) -> Option<Note<'_>> {
+    let note = Note::read(proof.note())?;
+    let same = |(name, value): (&String, &Option<Digest>)| {
+        let now = env::var(name).ok().map(|now| Digest::of(now.as_bytes()));
+        now == *value
+    };
+    note.head.variables.iter().all(same).then_some(note)
+}
+
+fn repeat(
+    args: &args::Run,
+    cache: &Cache,
+    note: &Note<'_>,
+    begun: Instant,
+) -> Result<Exit, Failure> {
+    let run_id = run::run_id();
+    let mut watchers = run::watchers(args, cache, &run_id)?;
+    let mut tell = |event: &Event| {
+        let at = Moment::now();
+        for watcher in &mut watchers {
+            watcher.see(event, at);
+        }
+    };
+    let head = &note.head;
+    tell(&Event::opening(
+        &run_id,
+        &head.pipeline,
+        jobs(args),
+        note.stages(),
+    ));
+    for (stage, label) in &note.instances {
+        tell(&cached(stage, label));
+    }
+    let totals = RunTotals {
+        cached: note.instances.len(),
+        wall_s: begun.elapsed().as_secs_f64(),
+        ..RunTotals::default()
+    };
+    tell(&Event::RunFinished(totals.clone()));
+    if !args.json {
+        for line in head.answer.lines(&answer::counts(&totals, 0)) {
+            println!("{line}");
+        }
+    }
+    Ok(Exit::Done)
+}
+
+/// That a result was there.
+pub(super) fn cached(stage: &str, label: &str) -> Event {
+    Event::Cached {
+        stage: stage.to_owned(),
+        instance: label.to_owned(),
     }
 }
 
@@ -137,30 +192,33 @@ pub(super) struct Finished<'a> {
     pub(super) stat: &'a StatIndex,
     pub(super) outcome: &'a Outcome,
     pub(super) answer: &'a Answer,
+    pub(super) spent: &'a [Spent],
+    pub(super) report: bool,
     /// Copies for people.
     pub(super) copies: &'a [PathBuf],
 }
 
 impl Finished<'_> {
-    fn note(&self) -> Note {
+    /// Whether all that was asked for is there.
+    pub(super) fn is_whole(&self) -> bool {
+        let totals = &self.outcome.totals;
+        totals.failed == 0
+            && !totals.interrupted
+            && self.outcome.results.len() == self.graph.needed().count()
+    }
+
+    fn labels(&self) -> Vec<(&str, String)> {
         let pipeline = self.pipeline;
-        let needed = |id: &InstanceId| self.graph.is_needed(*id);
-        let stages = pipeline.stages.iter().map(|stage| {
-            let instances = stage.instances.clone().map(InstanceId).filter(needed);
-            let count = instances.count();
-            StagePlan {
-                stage: stage.name.clone(),
-                instances: count,
-                cached: count,
-                ..StagePlan::default()
-            }
-        });
+        let needed = self.graph.needed();
+        needed
+            .map(|id| (pipeline.stage_of(id).name.as_str(), pipeline.label(id)))
+            .collect()
+    }
+
+    fn head(&self) -> Head {
         let variables = self.externals.variables().into_iter();
-        let instance = |id: InstanceId| (pipeline.stage_of(id).name.clone(), pipeline.label(id));
-        Note {
-            pipeline: pipeline.name.clone(),
-            stages: stages.filter(|stage| stage.instances > 0).collect(),
-            instances: self.graph.needed().map(instance).collect(),
+        Head {
+            pipeline: self.pipeline.name.clone(),
             variables: variables
                 .map(|(name, value)| {
                     let digest = value.map(|value| Digest::of(value.as_bytes()));
@@ -168,32 +226,58 @@ impl Finished<'_> {
                 })
                 .collect(),
             answer: self.answer.clone(),
+            spent: self.spent.to_owned(),
+            report: self.report,
         }
     }
 
     /// What the long way would look at: externals, records, bytes that somebody
-    /// asked for, copies.
-    fn grounds(&self, cache: &Cache) -> Grounds {
-        let mut grounds = Grounds::default();
-        for place in self.externals.places() {
-            grounds.external(place, self.stat);
-        }
-        let root = cache.root();
-        for (id, done) in &self.outcome.results {
-            grounds.file(root, &cache.record_path(&done.key));
-            if self.graph.is_target(*id) {
+    /// asked for, copies. And what a part needs to know.
+    fn grounds(&self, cache: &Cache, lines: &[String]) -> (Grounds, String) {
+        let (mut grounds, mut details) = (Grounds::default(), String::new());
+        let mut positions = vec![None; self.pipeline.instances.len()];
+        let results = self.outcome.results.iter().zip(lines);
+        for (i, ((id, done), line)) in results.enumerate() {
+            positions[id.0] = Some(i);
+            let before = grounds.len();
+            grounds.file(cache.root(), &cache.record_path(&done.key));
+            let target = self.graph.is_target(*id);
+            if target {
                 for content in done.outputs.values() {
                     grounds.content(cache, content);
                 }
             }
+            let producers = self.graph.producers(*id);
+            let detail = Detail {
+                target,
+                position: id.0 - self.pipeline.stage_of(*id).instances.start,
+                files: grounds.len() - before,
+                producers: producers.filter_map(|id| positions[id.0]).collect(),
+                line: &unexecuted(line),
+            };
+            detail.write(&mut details);
         }
         for copy in self.copies {
             match absolute(copy) {
-                Ok(copy) => grounds.file(root, &copy),
+                Ok(copy) => grounds.file(cache.root(), &copy),
                 Err(_) => grounds.doubt(),
             }
         }
-        grounds
+        let mut untold = 0;
+        for (place, readers) in self.externals.places() {
+            let mut who: Vec<usize> = readers.iter().filter_map(|id| positions[id.0]).collect();
+            who.dedup();
+            let mut text = String::new();
+            places(&who, &mut text);
+            if !grounds.external(place, self.stat, &text) {
+                untold += who.len();
+            }
+        }
+        // The next run would have to look at everything anyway.
+        if untold > partly::most(self.outcome.results.len()) {
+            grounds.doubt();
+        }
+        (grounds, details)
     }
 }
 

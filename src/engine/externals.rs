@@ -31,7 +31,7 @@ pub struct Outside {
 pub struct Externals {
     outside: HashMap<InstanceId, Outside>,
     passed: HashMap<InstanceId, BTreeMap<String, String>>,
-    places: Vec<PathBuf>,
+    places: Vec<(PathBuf, Vec<InstanceId>)>,
 }
 
 impl Externals {
@@ -42,13 +42,25 @@ impl Externals {
     /// all at once; otherwise when a file cannot be read: the stage, the
     /// parameter and the path.
     pub fn digest(pipeline: &Pipeline, stat: &mut StatIndex) -> Result<Externals> {
+        Externals::digest_of(pipeline, pipeline.ids(), stat)
+    }
+
+    /// The same of some instances.
+    ///
+    /// # Errors
+    /// As for all.
+    pub fn digest_of(
+        pipeline: &Pipeline,
+        ids: impl Iterator<Item = InstanceId>,
+        stat: &mut StatIndex,
+    ) -> Result<Externals> {
         let mut externals = Externals::default();
-        let mut seen: HashMap<PathBuf, Digest> = HashMap::new();
+        let mut seen: HashMap<PathBuf, (Digest, Vec<InstanceId>)> = HashMap::new();
         let mut missing = Vec::new();
         // The folder of a bare file name is empty, which has no absolute form.
         let folder = absolute(Path::new(".").join(&pipeline.folder))
             .with_context(|| format!("cannot find {}", pipeline.folder.display()))?;
-        for id in pipeline.ids() {
+        for id in ids {
             let action = &pipeline.instance(id).action;
             let named = || format!("stage `{}`", pipeline.stage_of(id).name);
             externals
@@ -61,9 +73,13 @@ impl Externals {
                 };
                 // Many instances may name one large folder.
                 let digest = match seen.entry(folder.join(&external.path)) {
-                    Entry::Occupied(known) => *known.get(),
+                    Entry::Occupied(mut known) => {
+                        let (digest, readers) = known.get_mut();
+                        readers.push(id);
+                        *digest
+                    }
                     Entry::Vacant(place) => match stat.content_of(place.key()) {
-                        Ok(digest) => *place.insert(digest),
+                        Ok(digest) => place.insert((digest, vec![id])).0,
                         Err(_) if matches!(place.key().try_exists(), Ok(false)) => {
                             missing.push(not_there(pipeline, id, &external, place.key()));
                             continue;
@@ -78,12 +94,14 @@ impl Externals {
         if !missing.is_empty() {
             return Err(pipeline.faults_at(missing).into());
         }
-        externals.places = seen.into_keys().collect();
+        let place = |(place, (_, readers))| (place, readers);
+        externals.places = seen.into_iter().map(place).collect();
         Ok(externals)
     }
 
-    /// The files and folders that were hashed, in no order.
-    pub fn places(&self) -> &[PathBuf] {
+    /// The files and folders that were hashed, with the instances that name
+    /// them, in no order. An instance may stand there twice.
+    pub fn places(&self) -> &[(PathBuf, Vec<InstanceId>)] {
         &self.places
     }
 

@@ -24,7 +24,7 @@ use crate::{
         externals::Externals,
         graph::Graph,
         key::{Manifest, Settled},
-        plan::estimate::Earlier,
+        plan::estimate::{Asked, Earlier},
     },
     pipeline::{InstanceId, Pipeline},
 };
@@ -84,6 +84,8 @@ pub struct Plan {
     pub(super) removals: Option<SystemTime>,
     /// Updates that progressive passes will really do.
     pub passes: Vec<Pass>,
+    /// Results of the run that the plan says nothing of, since they stand.
+    pub beside: Vec<Key>,
 }
 
 impl Planned {
@@ -159,6 +161,7 @@ pub fn plan_forcing(
         entries: draft.entries.into_iter().flatten().collect(),
         removals,
         passes,
+        beside: Vec::new(),
     }
 }
 
@@ -317,23 +320,33 @@ impl Draft<'_> {
     /// Earlier results are looked through only where something may run.
     fn estimate(&mut self) {
         let Some((_, index)) = self.cache else { return };
-        let idle = |entry: &Planned| entry.state == State::Cached;
-        if self.entries.iter().flatten().all(idle) {
+        let entries = self.entries.iter().flatten();
+        let idle = |entry: &&Planned| entry.state == State::Cached;
+        let busy: Vec<&Planned> = entries.filter(|entry| !idle(entry)).collect();
+        if busy.is_empty() {
             return;
         }
-        let earlier = Earlier::of(index);
-        for id in self.graph.needed() {
-            let Some(entry) = self.entries[id.0].as_ref().filter(|entry| !idle(entry)) else {
-                continue;
+        let kind = |entry: &Planned| self.pipeline.stage_of(entry.id).kind;
+        let kinds = busy.iter().map(|entry| kind(entry).name).collect();
+        let kinds = index.known_kinds(&kinds);
+        let busy = (busy.into_iter()).filter(|entry| kinds.contains(kind(entry).name));
+        let asked = busy.map(|entry| {
+            let instance = self.pipeline.instance(entry.id);
+            let kind = kind(entry);
+            let shape = Manifest::shape(kind, instance, self.externals.of(entry.id));
+            let manifest = self.manifest(entry.id);
+            let asked = Asked {
+                kind: kind.name,
+                key: entry.key,
+                shape: shape.digest(),
+                family: manifest.map(|manifest| manifest.family(kind)),
             };
-            let kind = self.pipeline.stage_of(id).kind;
-            let known = earlier.estimate(entry.key, kind.name, || {
-                let instance = self.pipeline.instance(id);
-                let shape = Manifest::shape(kind, instance, self.externals.of(id)).digest();
-                let family = self.manifest(id).map(|manifest| manifest.family(kind));
-                (shape, family)
-            });
-            if let (Some(known), Some(entry)) = (known, &mut self.entries[id.0]) {
+            (entry.id, asked)
+        });
+        let (ids, asked): (Vec<InstanceId>, Vec<Asked<'_>>) = asked.unzip();
+        let earlier = Earlier::of(index, &asked);
+        for (id, asked) in ids.into_iter().zip(&asked) {
+            if let (Some(known), Some(entry)) = (earlier.estimate(asked), &mut self.entries[id.0]) {
                 entry.estimate_ms = Some(known.ms);
                 entry.output_bytes = Some(known.bytes);
                 entry.basis = Some(known.basis);

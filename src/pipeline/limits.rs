@@ -154,7 +154,7 @@ impl Depth {
 
 /// The offset behind the string that starts at `at`; the end of the text for
 /// one that is never closed on its line (or at all, for three quotes).
-fn string_end(text: &[u8], at: usize) -> usize {
+pub(super) fn string_end(text: &[u8], at: usize) -> usize {
     let quote = text[at];
     let long = text[at..].starts_with(&[quote; 3]);
     let mut i = at + if long { 3 } else { 1 };

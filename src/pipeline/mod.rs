@@ -17,6 +17,7 @@ mod order;
 mod overrides;
 mod param_fault;
 mod params;
+mod part;
 mod placeholder;
 mod ports;
 mod range;
@@ -32,6 +33,6 @@ pub use meaning::{
     Axis, Execution, Input, InputSource, Instance, InstanceId, Pipeline, Resources, Snapshots,
     StageMeaning,
 };
-pub use resolve::load;
+pub use resolve::{load, load_stages};
 pub use selector::{AxisPick, Pick, Selector};
 pub use syntax::RESERVED;

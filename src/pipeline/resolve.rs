@@ -16,7 +16,7 @@ use crate::{
         names::Names,
         order, overrides,
         params::{self, Actions},
-        placeholder,
+        part, placeholder,
         syntax::{self, Written},
     },
     stage::Kind,
@@ -33,7 +33,13 @@ pub fn load(
     let mut faults = Faults::new();
     let (text, shown) = (source.text.clone(), source.name.clone());
     faults.read(source);
-    let pipeline = resolve(&text, folder, kinds, overrides, &mut faults);
+    let pipeline = resolve(
+        (&text, Extent::Whole),
+        folder,
+        kinds,
+        overrides,
+        &mut faults,
+    );
     match pipeline {
         Some(pipeline) if faults.is_empty() => Ok(Pipeline {
             shown,
@@ -44,9 +50,37 @@ pub fn load(
     }
 }
 
+/// The stages of a sound text that `keep` wants, which must be with all that
+/// they read; none where they cannot be had alone. What the whole text means of
+/// them they mean here too, but for [`Pipeline::text`].
+pub fn load_stages(
+    text: &str,
+    folder: PathBuf,
+    kinds: &'static [Kind],
+    overrides: &[String],
+    keep: &dyn Fn(&str) -> bool,
+) -> Option<Pipeline> {
+    let text = part::only(text, keep);
+    let mut faults = Faults::new();
+    let extent = (text.as_str(), Extent::Part);
+    let pipeline = resolve(extent, folder, kinds, overrides, &mut faults)?;
+    faults.is_empty().then(|| Pipeline {
+        overrides: overrides.to_vec(),
+        ..pipeline
+    })
+}
+
+/// How much of the stages is there.
+#[derive(Clone, Copy, PartialEq)]
+enum Extent {
+    Whole,
+    /// Others may read what nothing here reads.
+    Part,
+}
+
 /// None once a fault leaves nothing to go on with.
 fn resolve(
-    text: &str,
+    (text, extent): (&str, Extent),
     folder: PathBuf,
     kinds: &'static [Kind],
     overrides: &[String],
@@ -76,7 +110,11 @@ fn resolve(
         faults.push(fault);
         return None;
     }
-    let actions = actions(&written, &frames, &mut names, faults)?;
+    let facts = facts(&frames);
+    if extent == Extent::Whole {
+        unknown_defaults(&written, &frames, &facts, &mut names, faults);
+    }
+    let actions = actions(&written, &frames, &facts, &mut names, faults)?;
     let executions: Vec<Execution> = written
         .stages
         .iter()
@@ -93,7 +131,9 @@ fn resolve(
         &mut names,
         faults,
     );
-    names.unread(faults);
+    if extent == Extent::Whole {
+        names.unread(faults);
+    }
     if let Some(fault) = align::check_count(&written.stages, &frames, &wiring) {
         faults.push(fault);
     }
@@ -126,17 +166,14 @@ struct Resolved<'t> {
     order: Vec<usize>,
 }
 
-/// The actions of every stage (none where the faults are too many), and faults for defaults that no kind has.
-fn actions<'t>(
+/// Faults for defaults that no kind has.
+fn unknown_defaults<'t>(
     written: &Written<'t>,
     frames: &[Frame],
+    facts: &BTreeMap<&str, Facts>,
     names: &mut Names<'t>,
     faults: &mut Faults,
-) -> Option<Vec<Option<Actions>>> {
-    let mut facts: BTreeMap<&str, Facts> = BTreeMap::new();
-    for kind in frames.iter().filter_map(|frame| frame.kind) {
-        facts.entry(kind.name).or_insert_with(|| Facts::of(kind));
-    }
+) {
     for entry in &written.defaults {
         let key = entry.key.get_ref();
         for found in placeholder::uses(&entry.value).0 {
@@ -166,6 +203,25 @@ fn actions<'t>(
             }
         });
     }
+}
+
+/// What is known of the kinds that are there, by name.
+fn facts(frames: &[Frame]) -> BTreeMap<&'static str, Facts> {
+    let mut facts = BTreeMap::new();
+    for kind in frames.iter().filter_map(|frame| frame.kind) {
+        facts.entry(kind.name).or_insert_with(|| Facts::of(kind));
+    }
+    facts
+}
+
+/// The actions of every stage; none where the faults are too many.
+fn actions<'t>(
+    written: &Written<'t>,
+    frames: &[Frame],
+    facts: &BTreeMap<&str, Facts>,
+    names: &mut Names<'t>,
+    faults: &mut Faults,
+) -> Option<Vec<Option<Actions>>> {
     let mut actions = Vec::with_capacity(frames.len());
     for (stage, frame) in written.stages.iter().zip(frames) {
         if faults.is_full() {

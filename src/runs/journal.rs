@@ -9,14 +9,13 @@ use std::{
 
 use anyhow::{Context as _, Result};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use crate::{
     cache::{Cache, Content, LiveRun},
     digest::Key,
     disk,
-    engine::{Event, Moment, Outcome},
-    pipeline::Pipeline,
+    engine::{Done, Event, Moment},
+    pipeline::{InstanceId, Pipeline},
     progress::{Json, Reader, Tally, log_name},
     runs::Environment,
 };
@@ -34,7 +33,8 @@ const STATUS_MS: u64 = 1000;
 /// What a run starts from.
 pub struct Papers {
     pub pipeline: String,
-    pub plan: Value,
+    /// JSON.
+    pub plan: String,
     pub environment: Environment,
 }
 
@@ -56,6 +56,22 @@ pub struct ResultLine {
     pub executed: bool,
     pub duration_ms: u64,
     pub outputs: BTreeMap<String, Content>,
+}
+
+impl ResultLine {
+    /// What a run that is over says of an instance.
+    pub fn of(pipeline: &Pipeline, id: InstanceId, done: &Done) -> ResultLine {
+        let stage = pipeline.stage_of(id);
+        ResultLine {
+            instance: pipeline.label(id),
+            stage: stage.name.clone(),
+            kind: stage.kind.name.to_owned(),
+            key: done.key,
+            executed: done.executed,
+            duration_ms: done.duration_ms,
+            outputs: (*done.outputs).clone(),
+        }
+    }
 }
 
 /// Made at the first thing that executes; a run that does nothing leaves nothing.
@@ -96,24 +112,18 @@ impl<'a> Journal<'a> {
         }
     }
 
-    /// Keeps keys and outputs, once the run is over.
-    pub fn keep_results(&self, pipeline: &Pipeline, outcome: &Outcome) {
-        let Folder::Open(open) = &self.folder else {
-            return;
-        };
-        let line = |(&id, done): (_, &crate::engine::Done)| ResultLine {
-            instance: pipeline.label(id),
-            stage: pipeline.stage_of(id).name.clone(),
-            kind: pipeline.stage_of(id).kind.name.to_owned(),
-            key: done.key,
-            executed: done.executed,
-            duration_ms: done.duration_ms,
-            outputs: (*done.outputs).clone(),
-        };
-        let results = Results {
-            instances: outcome.results.iter().map(line).collect(),
-        };
-        let _ = write_json(&open.place.join(RESULTS), &results);
+    /// Keeps keys and outputs, once the run is over: a [`ResultLine`] each, as
+    /// JSON, in the order of the pipeline.
+    pub fn keep_results(&self, lines: &[String]) {
+        if let Folder::Open(open) = &self.folder {
+            let text = format!("{{\"instances\":[{}]}}", lines.join(","));
+            let _ = replace(&open.place.join(RESULTS), text.as_bytes());
+        }
+    }
+
+    /// Whether anything of the run is kept.
+    pub fn is_open(&self) -> bool {
+        matches!(self.folder, Folder::Open(_))
     }
 
     fn begin(&self, at: Moment) -> Result<Open> {
@@ -121,7 +131,7 @@ impl<'a> Journal<'a> {
         let place = self.cache.run_dir(self.id)?;
         let papers = (self.papers)();
         write(&place.join(PIPELINE), papers.pipeline.as_bytes())?;
-        write_json(&place.join(PLAN), &papers.plan)?;
+        write(&place.join(PLAN), papers.plan.as_bytes())?;
         write_json(&place.join(ENVIRONMENT), &papers.environment)?;
         write_json(&place.join(STATUS), &self.tally)?;
         let path = place.join(EVENTS);
@@ -201,10 +211,14 @@ fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     disk::write(path, bytes)
 }
 
-/// Whoever reads meanwhile sees the old or the new.
 fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
+    replace(path, &serde_json::to_vec(value)?)
+}
+
+/// Whoever reads meanwhile sees the old or the new.
+fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
     let beside = path.with_extension("new");
-    write(&beside, &serde_json::to_vec(value)?)?;
+    write(&beside, bytes)?;
     fs::rename(&beside, path).with_context(|| format!("write {}", path.display()))
 }
 

@@ -1,11 +1,11 @@
 //! What an instance will probably cost, by the records of earlier ones: of the
 //! same key, else shape, else family, else kind. The median of each.
-use std::collections::HashMap;
+use std::collections::BTreeSet;
 
 use serde::Serialize;
 
 use crate::{
-    cache::{IndexEntry, RecordIndex},
+    cache::{Costs, EarlierCosts, RecordIndex},
     digest::{Digest, Key},
 };
 
@@ -29,87 +29,60 @@ pub(super) struct Estimate {
     pub(super) basis: Basis,
 }
 
-/// What a group of earlier results cost.
-#[derive(Debug, Default)]
-struct Known {
-    ms: Vec<u64>,
-    bytes: Vec<u64>,
-}
-
-impl Known {
-    fn add(&mut self, entry: &IndexEntry) {
-        self.ms.push(entry.duration_ms);
-        self.bytes.push(bytes_of(entry));
-    }
-
-    /// Each list is sorted in place once, when all is added.
-    fn seal(&mut self) {
-        self.ms.sort_unstable();
-        self.bytes.sort_unstable();
-    }
-
-    fn estimate(&self, basis: Basis) -> Option<Estimate> {
-        let middle = self.ms.len() / 2;
-        Some(Estimate {
-            ms: *self.ms.get(middle)?,
-            bytes: *self.bytes.get(middle)?,
-            basis,
-        })
-    }
-}
-
-fn bytes_of(entry: &IndexEntry) -> u64 {
-    entry.outputs.values().map(|content| content.size).sum()
+/// An instance that may run, as earlier results are looked for.
+pub(super) struct Asked<'a> {
+    pub(super) kind: &'a str,
+    /// Where it has a record, whatever its state.
+    pub(super) key: Option<Key>,
+    pub(super) shape: Digest,
+    pub(super) family: Option<Digest>,
 }
 
 pub(super) struct Earlier<'a> {
     index: &'a RecordIndex,
-    shape: HashMap<Digest, Known>,
-    family: HashMap<Digest, Known>,
-    kind: HashMap<&'a str, Known>,
+    costs: EarlierCosts,
 }
 
 impl<'a> Earlier<'a> {
-    pub(super) fn of(index: &'a RecordIndex) -> Earlier<'a> {
-        let mut earlier = Earlier {
-            index,
-            shape: HashMap::new(),
-            family: HashMap::new(),
-            kind: HashMap::new(),
-        };
-        for entry in index.iter() {
-            earlier.shape.entry(entry.shape).or_default().add(entry);
-            earlier.family.entry(entry.family).or_default().add(entry);
-            earlier.kind.entry(&entry.kind).or_default().add(entry);
+    pub(super) fn of(index: &'a RecordIndex, asked: &[Asked<'_>]) -> Earlier<'a> {
+        let kinds: BTreeSet<&str> = asked.iter().map(|asked| asked.kind).collect();
+        let shapes = asked.iter().map(|asked| asked.shape).collect();
+        let families = asked.iter().filter_map(|asked| asked.family).collect();
+        let mut costs = index.costs(&kinds, &shapes, &families);
+        let groups = costs.kinds.values_mut();
+        let groups = groups.chain(costs.shapes.values_mut());
+        for group in groups.chain(costs.families.values_mut()) {
+            // Middle time and middle size, each by itself.
+            let mut bytes: Vec<u64> = group.iter().map(|(_, bytes)| *bytes).collect();
+            bytes.sort_unstable();
+            group.sort_unstable();
+            for (cost, bytes) in group.iter_mut().zip(bytes) {
+                cost.1 = bytes;
+            }
         }
-        let groups = (earlier.shape.values_mut()).chain(earlier.family.values_mut());
-        groups
-            .chain(earlier.kind.values_mut())
-            .for_each(Known::seal);
-        earlier
+        Earlier { index, costs }
     }
 
-    /// `names` gives shape and, where it is known, family; asked only if needed.
-    pub(super) fn estimate(
-        &self,
-        key: Option<Key>,
-        kind: &str,
-        names: impl FnOnce() -> (Digest, Option<Digest>),
-    ) -> Option<Estimate> {
-        if let Some(entry) = key.and_then(|key| self.index.loaded(&key)) {
+    pub(super) fn estimate(&self, asked: &Asked<'_>) -> Option<Estimate> {
+        if let Some(entry) = asked.key.and_then(|key| self.index.lookup(&key)) {
             return Some(Estimate {
                 ms: entry.duration_ms,
-                bytes: bytes_of(entry),
+                bytes: entry.bytes(),
                 basis: Basis::Key,
             });
         }
-        let of_kind = self.kind.get(kind)?;
-        let (shape, family) = names();
-        let of_shape = self.shape.get(&shape);
-        let of_family = family.and_then(|family| self.family.get(&family));
-        of_shape
-            .and_then(|known| known.estimate(Basis::Shape))
-            .or_else(|| of_family?.estimate(Basis::Family))
-            .or_else(|| of_kind.estimate(Basis::Kind))
+        let shape = self.costs.shapes.get(&asked.shape);
+        let family = asked.family.and_then(|name| self.costs.families.get(&name));
+        let kind = self.costs.kinds.get(asked.kind);
+        let nearest = shape.map(|costs| middle(costs, Basis::Shape));
+        nearest
+            .or_else(|| family.map(|costs| middle(costs, Basis::Family)))
+            .or_else(|| kind.map(|costs| middle(costs, Basis::Kind)))
     }
+}
+
+/// Of costs that are sorted and not none.
+fn middle(costs: &Costs, basis: Basis) -> Estimate {
+    let (ms, bytes) = costs[costs.len() / 2];
+    Estimate { ms, bytes, basis }
 }
