@@ -12,6 +12,7 @@ pub mod digest;
 mod disk;
 pub mod engine;
 pub mod form;
+pub mod hub;
 pub mod lm;
 pub mod pipeline;
 pub mod progress;

@@ -16,6 +16,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("disk", &[]),
     ("report", &[]),
     ("seed", &["digest"]),
+    ("hub", &["digest", "disk", "diagnostic"]),
     ("artifact", &["digest", "disk"]),
     ("cache", &["digest", "disk"]),
     ("stats", &["seed"]),
