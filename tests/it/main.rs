@@ -11,6 +11,7 @@ mod examples;
 mod full_disk;
 mod gc;
 mod golden;
+mod hub;
 mod kill;
 mod meaning;
 mod project;
