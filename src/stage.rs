@@ -9,6 +9,7 @@ mod group;
 mod harmless;
 mod open;
 pub mod orphans;
+mod reference;
 
 use std::path::PathBuf;
 
@@ -27,6 +28,7 @@ pub use context::{Context, Held, Inputs, Outputs, Produced, Resume, Sink, Stoppe
 pub use group::Group;
 pub use harmless::harmless;
 pub use open::{ALWAYS_PASSED, Delivery, Foreign, Open, Variables, ending, is_secret, lasting};
+pub use reference::{Listed, Pinned, Reference, pattern_fault};
 
 /// How many instances an input port takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -195,6 +197,11 @@ pub trait Stage: Serialize + DeserializeOwned + JsonSchema + Send + Sync + 'stat
         Vec::new()
     }
 
+    /// Revisions on a model hub that the parameters name.
+    fn references(&self) -> Vec<Reference> {
+        Vec::new()
+    }
+
     /// Environment variables that the stage reads.
     fn variables(&self) -> Variables {
         Variables::default()
@@ -215,6 +222,7 @@ pub trait Action: Send + Sync {
     fn params(&self) -> Value;
     fn gathered_axes(&self) -> Vec<String>;
     fn externals(&self) -> Vec<External>;
+    fn references(&self) -> Vec<Reference>;
     fn variables(&self) -> Variables;
     fn keyed(&self, params: &mut Map<String, Value>);
     fn run(&self, inputs: &Inputs, context: &Context<'_>) -> Result<Outputs>;
@@ -231,6 +239,10 @@ impl<S: Stage> Action for S {
 
     fn externals(&self) -> Vec<External> {
         Stage::externals(self)
+    }
+
+    fn references(&self) -> Vec<Reference> {
+        Stage::references(self)
     }
 
     fn variables(&self) -> Variables {

@@ -130,6 +130,11 @@ impl Cache {
         Ok(folder)
     }
 
+    /// Where downloads lie that are not whole yet; outlives attempts.
+    pub fn downloads(&self) -> PathBuf {
+        self.inner.root.join("tmp").join("downloads")
+    }
+
     /// Bytes that can still be written, where the system tells.
     pub fn available_bytes(&self) -> Option<u64> {
         available(&self.inner.root)

@@ -47,6 +47,7 @@ pub(super) fn because(reason: &Reason) -> &'static str {
         Reason::BytesMissing => "its bytes are gone and are wanted",
         Reason::InputsChange => "something before it runs",
         Reason::Forced => "forced",
+        Reason::Unresolved => "unresolved: what it names on the hub is not in the lock yet",
         Reason::Dropped => "its result was dropped or damaged",
     }
 }

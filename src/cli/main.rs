@@ -8,7 +8,8 @@ use crate::cli::{
     args::{Cli, Command},
     cache, completions, diff,
     exit::{Exit, Failure},
-    graph, init, kinds, logs, memory, plan, run, runs, schema, show, signals, status, why, worker,
+    graph, init, kinds, logs, memory, plan, run, runs, schema, show, signals, status, update, why,
+    worker,
 };
 
 /// Runs the command that the process was started with.
@@ -24,6 +25,7 @@ pub fn main() -> ExitCode {
     let outcome: Result<Exit, Failure> = match command {
         Command::Run(args) => run::run(&args),
         Command::Plan(args) => plan::plan(&args),
+        Command::Update(args) => update::update(&args),
         Command::Why(args) => why::why(&args),
         Command::Show(args) => show::show(&args),
         Command::Cache(args) => cache::cache(&args),

@@ -119,7 +119,8 @@ impl Part {
             .collect();
         let (text, folder) = (&written.source.text, written.folder.clone());
         let keep = |name: &str| stages.contains(name);
-        let pipeline = load_stages(text, folder, KINDS, &args.place.set, &keep)?;
+        let mut pipeline = load_stages(text, folder, KINDS, &args.place.set, &keep)?;
+        pipeline.lock = written.lock.clone();
         let ids = ids(&pipeline, note, details);
         let wanted = affected.iter().zip(details);
         let targets: Vec<InstanceId> = (wanted.zip(&ids))

@@ -36,10 +36,14 @@ fn is_toml(path: &Path) -> bool {
         .is_some_and(|extension| extension == "toml")
 }
 
+/// The file that is named, else the default; none for the built-in pipeline.
+pub(super) fn path(file: Option<&Path>) -> Result<Option<PathBuf>, Failure> {
+    file.map_or_else(default_file, |path| Ok(Some(path.to_owned())))
+}
+
 /// The text, and the folder where relative externals start.
 pub(super) fn read(file: Option<&Path>) -> Result<(Source, PathBuf), Failure> {
-    let named = file.map(Path::to_owned);
-    let Some(path) = named.map_or_else(default_file, |path| Ok(Some(path)))? else {
+    let Some(path) = path(file)? else {
         eprintln!("no {FOLDER}/*.toml here: this is the built-in quickstart");
         return Ok((Source::file(EMBEDDED_NAME, EMBEDDED), PathBuf::from(".")));
     };

@@ -211,7 +211,9 @@ impl Told<'_> {
                     format!("its bytes are gone and wanted by {behind}")
                 }
             }
-            State::Run(reason @ (Reason::Forced | Reason::Dropped)) => because(reason).to_owned(),
+            State::Run(reason @ (Reason::Forced | Reason::Dropped | Reason::Unresolved)) => {
+                because(reason).to_owned()
+            }
             State::Maybe(_) => format!("waits for {behind}"),
             State::Run(reason) => {
                 let study = self.explainer.study(entry.id, None);

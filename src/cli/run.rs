@@ -18,6 +18,7 @@ use crate::{
         exit::{Exit, Failure},
         machine,
         plan::{brief, planned},
+        references::{self, May},
         rest::Rest,
         results::{Published, Shelf},
         signals,
@@ -44,6 +45,11 @@ pub(super) fn run(args: &args::Run) -> Result<Exit, Failure> {
     }
     let mut place = Workplace::of(written, &args.place)?;
     let forced = place.forced(&args.force.force)?;
+    let may = May {
+        ask: !args.place.offline,
+        write: !args.locked,
+    };
+    references::settle(&mut place, may)?;
     let cache = Cache::open(&place.cache_root).map_err(Failure::Cache)?;
     let mut index = RecordIndex::load(&cache).map_err(Failure::Cache)?;
     let run_id = run_id();
@@ -130,7 +136,7 @@ pub(super) fn perform(
     if !refusals.is_empty() {
         return Err(Failure::Usage(refusals.join("\nerror: ")));
     }
-    let mut pool = pool(cache, jobs)?;
+    let mut pool = pool(cache, jobs, args.place.offline)?;
     let stop = signals::stop_flag()?;
     let folder = results_folder(args).join(&pipeline.name);
     let shelf = Shelf::new(pipeline, cache, folder, scene.rest.is_some());
@@ -263,13 +269,14 @@ impl Scene<'_> {
 }
 
 /// Workers that share this machine's processors.
-fn pool(cache: &Cache, jobs: u32) -> Result<Pool, Failure> {
+fn pool(cache: &Cache, jobs: u32, offline: bool) -> Result<Pool, Failure> {
     machine::raise_file_limit();
     Ok(Pool::new(PoolOptions {
         program: env::current_exe().context("find this program's own file")?,
         cache: cache.root().to_owned(),
         threads: (cores() / jobs as usize).max(1),
         adopts: true,
+        variables: Vec::from_iter(offline.then_some(("HF_HUB_OFFLINE", "1"))),
     }))
 }
 

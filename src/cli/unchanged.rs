@@ -47,6 +47,7 @@ impl Call {
         let parts = json!({
             "program": program()?,
             "text": Digest::of(written.source.text.as_bytes()),
+            "lock": Digest::of(written.lock_text.as_bytes()),
             "folder": folder,
             "results": results,
             "words": args.place.words,

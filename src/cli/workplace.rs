@@ -12,11 +12,12 @@ use crate::{
     cli::{
         args::Place,
         exit::Failure,
-        pipeline_file::{named_without_folder, read, split},
+        pipeline_file::{named_without_folder, path, read, split},
+        references,
     },
     diagnostic::Source,
     engine::{Externals, Graph},
-    pipeline::{InstanceId, Pipeline, Selector, load},
+    pipeline::{InstanceId, Lock, Pipeline, Selector, load},
     stages::KINDS,
 };
 
@@ -25,15 +26,22 @@ pub(super) struct Written {
     pub(super) source: Source,
     /// Where relative externals start.
     pub(super) folder: PathBuf,
+    /// Its lock, and that as text.
+    pub(super) lock: Lock,
+    pub(super) lock_text: String,
     pub(super) cache_root: PathBuf,
 }
 
 impl Written {
     pub(super) fn read(place: &Place) -> Result<Written, Failure> {
-        let (source, folder) = read(split(&place.words).0)?;
+        let file = split(&place.words).0;
+        let (source, folder) = read(file)?;
+        let (lock, lock_text) = references::read(&lock_of(file))?;
         Ok(Written {
             source,
             folder,
+            lock,
+            lock_text,
             cache_root: cache_root(place.cache.as_deref())?,
         })
     }
@@ -46,6 +54,8 @@ pub(super) struct Workplace {
     pub(super) targets: Option<Vec<InstanceId>>,
     /// The output that each selector names, if any, and its instances.
     selected: Vec<(Option<String>, Vec<InstanceId>)>,
+    /// The file that was named.
+    pub(super) file: Option<PathBuf>,
     /// The words that led here.
     words: Vec<String>,
     set: Vec<String>,
@@ -58,7 +68,8 @@ impl Workplace {
     }
 
     pub(super) fn of(written: Written, place: &Place) -> Result<Workplace, Failure> {
-        let pipeline = load(written.source, written.folder, KINDS, &place.set)?;
+        let mut pipeline = load(written.source, written.folder, KINDS, &place.set)?;
+        pipeline.lock = written.lock;
         let (_, words) = split(&place.words);
         let selectors: Vec<Selector> = words
             .iter()
@@ -78,6 +89,7 @@ impl Workplace {
             pipeline,
             targets: (!selected.is_empty()).then_some(targets),
             selected,
+            file: split(&place.words).0.map(Path::to_owned),
             words: place.words.clone(),
             set: place.set.clone(),
             cache_root: written.cache_root,
@@ -156,6 +168,12 @@ impl Workplace {
         stat.save()?;
         Ok((externals, stat))
     }
+}
+
+/// Where the lock of a pipeline lies: beside its file, here for the built-in one.
+pub(super) fn lock_of(file: Option<&Path>) -> PathBuf {
+    let beside = path(file).ok().flatten();
+    Lock::beside(&beside.unwrap_or_else(|| PathBuf::from("quickstart.toml")))
 }
 
 /// The cache at a place where one must be; creates nothing.

@@ -289,6 +289,7 @@ impl Run<'_> {
             params: (*instance.params).clone(),
             inputs: self.task_inputs(last),
             externals: paths(self.pipeline, last),
+            references: self.externals.references(self.pipeline, last),
             foreign: self.externals.foreign(self.pipeline, last),
             marks: marks.clone(),
             resume: resume.clone(),

@@ -13,7 +13,7 @@ use crate::{
     diagnostic::Diagnostic,
     digest::Digest,
     pipeline::{InstanceId, ParamPlace, Pipeline},
-    stage::{Action, Delivery, External, Foreign},
+    stage::{Action, Delivery, External, Foreign, Pinned, Reference},
 };
 
 /// What enters the key of one instance.
@@ -23,6 +23,8 @@ pub struct Outside {
     pub digests: BTreeMap<&'static str, Digest>,
     /// Variable to value; `None` is unset.
     pub variables: BTreeMap<String, Option<String>>,
+    /// References that nobody has resolved yet: without them there is no key.
+    pub unresolved: Vec<Reference>,
 }
 
 /// For every instance what enters its key, where externals are read, and the
@@ -66,6 +68,7 @@ impl Externals {
             externals
                 .read_variables(id, action.as_ref())
                 .with_context(named)?;
+            externals.read_references(pipeline, id);
             for external in action.externals() {
                 let named = || {
                     let stage = &pipeline.stage_of(id).name;
@@ -112,6 +115,28 @@ impl Externals {
             .collect()
     }
 
+    fn read_references(&mut self, pipeline: &Pipeline, id: InstanceId) {
+        for reference in pipeline.instance(id).action.references() {
+            let outside = self.outside.entry(id).or_default();
+            match pipeline.lock.pinned(&reference) {
+                Some(pinned) => {
+                    outside.digests.insert(reference.param, pinned.digest());
+                }
+                None => outside.unresolved.push(reference),
+            }
+        }
+    }
+
+    /// What the references of an instance stand for, by parameter.
+    pub fn references(&self, pipeline: &Pipeline, id: InstanceId) -> BTreeMap<String, Pinned> {
+        let references = pipeline.instance(id).action.references().into_iter();
+        let pinned = |reference: Reference| {
+            let pinned = pipeline.lock.pinned(&reference)?;
+            Some((reference.param.to_owned(), pinned))
+        };
+        references.filter_map(pinned).collect()
+    }
+
     fn read_variables(&mut self, id: InstanceId, action: &dyn Action) -> Result<()> {
         let wanted = action.variables();
         for name in wanted.hashed {
@@ -131,6 +156,7 @@ impl Externals {
         const NONE: &Outside = &Outside {
             digests: BTreeMap::new(),
             variables: BTreeMap::new(),
+            unresolved: Vec::new(),
         };
         self.outside.get(&id).unwrap_or(NONE)
     }

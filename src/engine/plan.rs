@@ -48,6 +48,8 @@ pub enum Reason {
     InputsChange,
     /// Asked for by `--force`, whatever the records say.
     Forced,
+    /// A reference to a hub was never resolved, so the key is not known.
+    Unresolved,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -224,7 +226,9 @@ impl Draft<'_> {
         let unknown = |producer: &InstanceId| self.outputs(*producer).is_none();
         planned.because_of = self.graph.producers(id).filter(unknown).collect();
         planned.because_of.sort_unstable();
-        planned.state = if forced {
+        planned.state = if !self.externals.of(id).unresolved.is_empty() {
+            State::Run(Reason::Unresolved)
+        } else if forced {
             State::Run(Reason::Forced)
         } else if self.cache.is_some_and(|(_, index)| {
             let shape = Manifest::shape(stage.kind, instance, self.externals.of(id));
@@ -250,6 +254,9 @@ impl Draft<'_> {
     /// The manifest, where the outputs of all producers are known. What must
     /// only be made again counts as known.
     fn manifest(&self, id: InstanceId) -> Option<Manifest> {
+        if !self.externals.of(id).unresolved.is_empty() {
+            return None;
+        }
         let instance = self.pipeline.instance(id);
         let content = |input: usize, source: usize| -> Option<&Content> {
             let source = &instance.inputs[input].sources[source];

@@ -5,7 +5,12 @@ use std::{collections::BTreeMap, path::PathBuf};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{artifact::Coords, cache::Content, digest::Digest, stage::Foreign};
+use crate::{
+    artifact::Coords,
+    cache::Content,
+    digest::Digest,
+    stage::{Foreign, Pinned},
+};
 
 /// One pass of one stage: an instance, or the wanted marks of a family.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -17,6 +22,9 @@ pub struct Task {
     pub params: Value,
     pub inputs: BTreeMap<String, Vec<TaskInput>>,
     pub externals: BTreeMap<String, PathBuf>,
+    /// What references stand for, by parameter.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub references: BTreeMap<String, Pinned>,
     /// For kinds that run a foreign program.
     pub foreign: Option<Foreign>,
     /// Wanted values of the progressive parameter, ascending; empty for kinds without.

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use crate::{
     artifact::{Coords, Scalar},
+    pipeline::lock::Lock,
     stage::{Action, InputPort, Kind, OutputPort},
 };
 
@@ -29,6 +30,8 @@ pub struct Pipeline {
     /// Stage by stage in the order of `stages`; within a stage sorted by
     /// coordinates, the axes taken in the order of the stage's `over`.
     pub instances: Vec<Instance>,
+    /// What its references to a hub stand for, as far as that is known.
+    pub lock: Lock,
 }
 
 pub struct Axis {

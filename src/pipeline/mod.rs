@@ -10,6 +10,7 @@ mod frame;
 mod labels;
 mod limits;
 mod locate;
+mod lock;
 mod meaning;
 mod names;
 mod node;
@@ -29,6 +30,7 @@ mod syntax;
 pub use execution::{parse_bytes, with_unit};
 pub use limits::{INSTANCES as INSTANCE_LIMIT, TEXT as TEXT_LIMIT, decode};
 pub use locate::ParamPlace;
+pub use lock::Lock;
 pub use meaning::{
     Axis, Execution, Input, InputSource, Instance, InstanceId, Pipeline, Resources, Snapshots,
     StageMeaning,

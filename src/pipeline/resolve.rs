@@ -12,6 +12,7 @@ use crate::{
         facts::Facts,
         frame::{self, Frame},
         limits,
+        lock::Lock,
         meaning::{Axis, Execution, Pipeline, StageMeaning},
         names::Names,
         order, overrides,
@@ -304,5 +305,6 @@ fn assemble(
         axes,
         stages,
         instances: binder.instances(faults),
+        lock: Lock::default(),
     }
 }

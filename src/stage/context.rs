@@ -10,7 +10,11 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::{artifact::Artifact, digest::Digest, stage::open::Foreign};
+use crate::{
+    artifact::Artifact,
+    digest::Digest,
+    stage::{open::Foreign, reference::Pinned},
+};
 
 /// The artifacts on a stage's input ports.
 #[derive(Debug, Default)]
@@ -106,6 +110,10 @@ pub struct Context<'a> {
     pub marks: Vec<u64>,
     pub resume: Option<Resume>,
     pub externals: BTreeMap<String, PathBuf>,
+    /// What references stand for, by parameter.
+    pub references: BTreeMap<String, Pinned>,
+    /// A folder of the cache for what is being downloaded.
+    pub downloads: PathBuf,
     pub foreign: Foreign,
     pub sink: &'a dyn Sink,
     pub held: &'a Held,
@@ -135,6 +143,19 @@ impl Context<'_> {
             .get(param)
             .map(PathBuf::as_path)
             .with_context(|| format!("external `{param}` was not delivered"))
+    }
+
+    /// What the reference that `param` names stands for.
+    pub fn reference(&self, param: &str) -> Result<&Pinned> {
+        self.references
+            .get(param)
+            .with_context(|| format!("reference `{param}` was not delivered"))
+    }
+
+    /// A folder that outlives the stage, so that the next attempt finds what
+    /// this one has downloaded.
+    pub fn downloads(&self) -> &Path {
+        &self.downloads
     }
 
     pub fn progress(&self, done: u64, total: u64, note: &str) {

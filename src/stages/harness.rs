@@ -115,6 +115,8 @@ pub(super) fn attempt<S: Stage>(
         scratch,
         marks: setting.marks,
         resume: setting.resume,
+        references: BTreeMap::new(),
+        downloads: folder.path().join("downloads"),
         externals: setting.externals,
         foreign: Foreign::default(),
         sink: &keep,

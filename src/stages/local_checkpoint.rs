@@ -71,7 +71,7 @@ impl Stage for LocalCheckpoint {
 }
 
 /// Loads everything: config, tokenizer against vocabulary, every weight.
-fn check(files: &Files) -> Result<()> {
+pub(super) fn check(files: &Files) -> Result<()> {
     let tokenizer = Tokenizer::load(files)?;
     let model = Model::load(files, &Device::Cpu, DType::F32)?;
     tokenizer.check_vocabulary(model.config().vocab_size)

@@ -9,6 +9,7 @@ mod grpo;
 #[cfg(test)]
 mod harness;
 mod headroom;
+mod hf_checkpoint;
 mod impact;
 mod jsonl_prompts;
 mod label_copy;
@@ -39,6 +40,7 @@ pub use costates::Costates;
 pub use fit_affine::FitAffine;
 pub use grpo::Grpo;
 pub use headroom::Headroom;
+pub use hf_checkpoint::HfCheckpoint;
 pub use impact::Impact;
 pub use jsonl_prompts::JsonlPrompts;
 pub use label_copy::LabelCopy;
@@ -62,6 +64,7 @@ pub const KINDS: &[Kind] = &[
     Kind::of::<FitAffine>(),
     Kind::of::<Grpo>(),
     Kind::of::<Headroom>(),
+    Kind::of::<HfCheckpoint>(),
     Kind::of::<Impact>(),
     Kind::of::<JsonlPrompts>(),
     Kind::of::<LabelCopy>(),

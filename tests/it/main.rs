@@ -13,6 +13,7 @@ mod gc;
 mod golden;
 mod hub;
 mod kill;
+mod ladder;
 mod meaning;
 mod partly;
 mod project;

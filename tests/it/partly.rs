@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
     process::{Command, Stdio},
     thread,
-    time::{Duration, SystemTime},
+    time::Duration,
 };
 
 use serde_json::Value;
@@ -106,7 +106,7 @@ impl Twins {
             let file = File::options()
                 .append(true)
                 .open(project.file(&format!("in/{i}")));
-            let time = SystemTime::now() - Duration::from_hours(1);
+            let time = vgh::cache::now() - Duration::from_hours(1);
             file.unwrap().set_modified(time).unwrap();
         }
     }
@@ -205,9 +205,11 @@ fn seen(project: &Project) -> BTreeMap<String, String> {
     let results = project.file("results");
     for path in files(&results) {
         let name = path.strip_prefix(&results).unwrap().display().to_string();
-        let text = match name.ends_with(".json") {
-            true => json(&path),
-            false => fs::read_to_string(&path).unwrap(),
+        let is_json = path.extension().is_some_and(|ending| ending == "json");
+        let text = if is_json {
+            json(&path)
+        } else {
+            fs::read_to_string(&path).unwrap()
         };
         seen.insert(name, text);
     }
@@ -249,9 +251,10 @@ fn files(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
-        match path.is_dir() {
-            true => found.extend(files(&path)),
-            false => found.push(path),
+        if path.is_dir() {
+            found.extend(files(&path));
+        } else {
+            found.push(path);
         }
     }
     found

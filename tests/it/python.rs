@@ -111,7 +111,7 @@ fn pandas_reads_a_folder_of_results_with_the_axes_as_columns() {
     );
 }
 
-fn copy_named(from: &std::path::Path, to: &std::path::Path, name: &str) {
+fn copy_named(from: &Path, to: &Path, name: &str) {
     for entry in fs::read_dir(from).unwrap() {
         let path = entry.unwrap().path();
         let target = to.join(path.file_name().unwrap());

@@ -3,7 +3,8 @@ use clap::{Parser, Subcommand};
 
 use crate::cli::{
     args::{
-        Completions, Diff, Graph, Init, Kinds, Logs, Plan, Run, Runs, Show, Status, Why, Worker,
+        Completions, Diff, Graph, Init, Kinds, Logs, Plan, Run, Runs, Show, Status, Update, Why,
+        Worker,
     },
     cache::Cache,
 };
@@ -46,6 +47,19 @@ pub(in crate::cli) enum Command {
         vgh run --json | tail -n 1                 the totals, for a program"
     )]
     Run(Run),
+    /// Ask the model hub what the pipeline's references stand for now
+    ///
+    /// Branches, tags and patterns are resolved once and kept in the lock file beside the
+    /// pipeline, so that a run is the same tomorrow. This resolves them anew, writes the
+    /// lock, and lists what moved: the commit, and the files that are other ones. What
+    /// follows from it runs with the next `vgh run`.
+    #[command(
+        after_help = "HF_TOKEN, HF_HOME and HF_ENDPOINT are heeded. Exit codes: 0 resolved, 1 the hub could\n\
+        not be asked, 2 the pipeline is wrong or names what is not there.\n\n\
+        Examples:\n  \
+        vgh update pipelines/olmo_impact.toml"
+    )]
+    Update(Update),
     /// Say what a run would execute, and why, without executing anything
     ///
     /// One line for each stage and reason: `cached`; `to run`; `maybe`, which runs only if

@@ -11,6 +11,6 @@ pub(super) use command::{Cli, Command};
 pub(super) use describe::{Completions, Graph, Init, Kinds, Picture};
 pub(super) use look::{CachePlace, Diff, Logs, Runs, Status};
 pub(super) use place::Place;
-pub(super) use plan::{Force, Plan, Why};
+pub(super) use plan::{Force, Plan, Update, Why};
 pub(super) use run::{Display, Machine, Run, Worker};
 pub(super) use show::Show;

@@ -17,6 +17,10 @@ pub(in crate::cli) struct Place {
     /// `alpha=2`, `step=[25,50]`, `stages.grpo.beta=0`; may be repeated
     #[arg(long = "set", value_name = "NAME=VALUE")]
     pub(in crate::cli) set: Vec<String>,
+    /// Ask no model hub: what is not in the lock file or not downloaded yet is an
+    /// error where it is needed
+    #[arg(long)]
+    pub(in crate::cli) offline: bool,
     /// The cache folder (default: the nearest `cache/` upwards, else ./cache)
     #[arg(long, env = "VGH_CACHE", value_name = "DIR")]
     pub(in crate::cli) cache: Option<PathBuf>,

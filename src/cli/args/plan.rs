@@ -1,4 +1,6 @@
 //! Commands that look ahead.
+use std::path::PathBuf;
+
 use clap::Args;
 
 use crate::cli::args::Place;
@@ -43,4 +45,14 @@ pub(in crate::cli) struct Why {
     /// Print a JSON array with one object for each instance
     #[arg(long)]
     pub(in crate::cli) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct Update {
+    /// A pipeline file (default: as for `run`)
+    #[arg(value_name = "FILE")]
+    pub(in crate::cli) file: Option<PathBuf>,
+    /// As for `run`
+    #[arg(long = "set", value_name = "NAME=VALUE")]
+    pub(in crate::cli) set: Vec<String>,
 }

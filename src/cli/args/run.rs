@@ -42,6 +42,10 @@ pub(in crate::cli) struct Run {
     pub(in crate::cli) jobs: Option<u32>,
     #[command(flatten)]
     pub(in crate::cli) machine: Machine,
+    /// Add nothing to the lock file beside the pipeline: a reference to a model hub
+    /// that is not in it is an error
+    #[arg(long)]
+    pub(in crate::cli) locked: bool,
     /// After a failure, go on with everything that does not depend on it
     #[arg(short, long)]
     pub(in crate::cli) keep_going: bool,

@@ -81,6 +81,7 @@ fn by_selectors(
     cache: &cache::Cache,
 ) -> Result<Vec<(String, Key)>, Failure> {
     let place = Workplace::open(&Place {
+        offline: true,
         words: words.iter().map(|word| (*word).clone()).collect(),
         set: args.set.clone(),
         cache: Some(cache.root().to_owned()),

@@ -34,6 +34,7 @@ impl Named {
         let index = RecordIndex::load(cache).map_err(Failure::Cache)?;
         for file in files {
             let place = Workplace::open(&Place {
+                offline: true,
                 words: vec![as_file(file)],
                 set: Vec::new(),
                 cache: Some(cache.root().to_owned()),

@@ -20,6 +20,7 @@ pub(super) fn path(args: &args::Path, root: &Path) -> Result<Exit, Failure> {
         None
     } else {
         Some(Workplace::open(&Place {
+            offline: true,
             words: args.words.clone(),
             set: args.set.clone(),
             cache: Some(root.to_owned()),

@@ -128,6 +128,8 @@ impl Attempt<'_> {
                 folder: resume.folder.clone(),
             }),
             externals: task.externals.clone(),
+            references: task.references.clone(),
+            downloads: self.cache.downloads(),
             foreign: foreign(task),
             sink: self,
             held,

@@ -40,6 +40,8 @@ pub struct PoolOptions {
     /// This process exists for the run alone: what its workers leave behind
     /// falls to it and is killed.
     pub adopts: bool,
+    /// Environment variables of the workers, besides this process's.
+    pub variables: Vec<(&'static str, &'static str)>,
 }
 
 enum Heard {
@@ -102,6 +104,7 @@ impl Pool {
             .arg(&self.options.cache)
             .env("RAYON_NUM_THREADS", self.options.threads.max(1).to_string())
             .env("POLARS_MAX_THREADS", "1")
+            .envs(self.options.variables.iter().copied())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
