@@ -98,7 +98,9 @@ pub(crate) fn fetch(files: &Files, message: &str) -> (Outcome, Vec<String>) {
         let fetched = hub.fetch(REPO, &files.commit, file, &part, &hooks);
         let there = fs::read(&part).unwrap_or_default();
         match fetched {
-            Ok(_) => {
+            Ok(held) => {
+                // Its lock goes with it.
+                drop(held);
                 assert!(there == files.bytes[i], "{i}: wrong bytes were accepted");
                 recovered.fetch_add(1, Ordering::Relaxed);
             }
