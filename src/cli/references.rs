@@ -193,13 +193,17 @@ fn choose<'k>(revision: &str, known: &'k [Ref]) -> Result<Option<&'k Ref>, Troub
 /// Names the neighbours of a step that has no checkpoint, else what is alike.
 fn none_matches(revision: &str, known: &[Ref]) -> Diagnostic {
     let fault = Diagnostic::new(format!("no branch or tag matches `{revision}`"));
+    let wanted = step_of(revision);
+    let alike = |(before, _): &(&str, u64)| wanted.is_some_and(|wanted| wanted.0 == *before);
     let mut steps: Vec<(u64, &str)> = known
         .iter()
-        .filter_map(|found| Some((step_of(&found.name)?, found.name.as_str())))
+        .filter_map(|found| {
+            let (_, step) = step_of(&found.name).filter(alike)?;
+            Some((step, found.name.as_str()))
+        })
         .collect();
     steps.sort_unstable();
-    let wanted = step_of(revision);
-    if let Some(wanted) = wanted.filter(|_| !steps.is_empty()) {
+    if let Some((_, wanted)) = wanted.filter(|_| !steps.is_empty()) {
         let after = steps.partition_point(|(step, _)| *step < wanted);
         let around = &steps[after.saturating_sub(1)..(after + 1).min(steps.len())];
         let names = listed(around.iter().map(|(_, name)| *name));
@@ -214,11 +218,11 @@ fn none_matches(revision: &str, known: &[Ref]) -> Diagnostic {
     }
 }
 
-/// The number after `step` in a name.
-fn step_of(name: &str) -> Option<u64> {
-    let (_, rest) = name.split_once("step")?;
+/// What stands before `step` in a name, and the number behind it.
+fn step_of(name: &str) -> Option<(&str, u64)> {
+    let (before, rest) = name.split_once("step")?;
     let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
-    digits.parse().ok()
+    Some((before, digits.parse().ok()?))
 }
 
 /// Why the files of a commit are of no use, if they are.

@@ -44,6 +44,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "diagnostic",
             "digest",
             "disk",
+            "hub",
             "lm",
             "rl",
             "theory",
