@@ -262,18 +262,25 @@ fn killed_three_times_it_finishes_and_fetches_nothing_twice() {
     let mut stream = Seed(18).stream("kill", &[]);
     let slow = Fault::Drip {
         piece: 16_384,
-        pause: Duration::from_millis(10),
+        pause: Duration::from_millis(20),
     };
     ladder.hub.set("model.safetensors", slow, ALWAYS);
     for _ in 0..3 {
+        // Long before any file is whole: between a whole file and its record a
+        // kill costs the file.
+        let enough = ladder.hub.sent() + 20_000 + stream.below(150_000) as u64;
         let mut child = ladder
             .command(&["run", "ladder.toml", "--progress", "none"])
             .spawn()
             .unwrap();
-        thread::sleep(Duration::from_millis(150 + stream.below(500) as u64));
+        while ladder.hub.sent() < enough {
+            assert!(child.try_wait().unwrap().is_none(), "ended by itself");
+            thread::sleep(Duration::from_millis(5));
+        }
         child.kill().unwrap();
         child.wait().unwrap();
     }
+    ladder.hub.shared.switches.clear();
     let (executed, cached) = ladder.run(&[]);
     assert_eq!(executed + cached, 12);
     let sent = ladder.hub.sent();
