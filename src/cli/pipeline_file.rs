@@ -36,20 +36,32 @@ fn is_toml(path: &Path) -> bool {
         .is_some_and(|extension| extension == "toml")
 }
 
-/// The file that is named, else the default; none for the built-in pipeline.
-pub(super) fn path(file: Option<&Path>) -> Result<Option<PathBuf>, Failure> {
-    file.map_or_else(default_file, |path| Ok(Some(path.to_owned())))
+/// A pipeline's text and where it is from.
+pub(super) struct Text {
+    pub(super) source: Source,
+    /// Where relative externals start.
+    pub(super) folder: PathBuf,
+    /// Its file; for the built-in pipeline where that would be.
+    pub(super) path: PathBuf,
 }
 
-/// The text, and the folder where relative externals start.
-pub(super) fn read(file: Option<&Path>) -> Result<(Source, PathBuf), Failure> {
-    let Some(path) = path(file)? else {
+/// Reads the file that is named, else the default.
+pub(super) fn read(file: Option<&Path>) -> Result<Text, Failure> {
+    let named = file.map(Path::to_owned);
+    let Some(path) = named.map_or_else(default_file, |path| Ok(Some(path)))? else {
         eprintln!("no {FOLDER}/*.toml here: this is the built-in quickstart");
-        return Ok((Source::file(EMBEDDED_NAME, EMBEDDED), PathBuf::from(".")));
+        return Ok(Text {
+            source: Source::file(EMBEDDED_NAME, EMBEDDED),
+            folder: PathBuf::from("."),
+            path: PathBuf::from("quickstart.toml"),
+        });
     };
     let bytes = fs::read(&path).map_err(|error| unreadable(&path, &error))?;
-    let folder = path.parent().map_or_else(PathBuf::new, Path::to_owned);
-    Ok((decode(&path.display().to_string(), bytes)?, folder))
+    Ok(Text {
+        source: decode(&path.display().to_string(), bytes)?,
+        folder: path.parent().map_or_else(PathBuf::new, Path::to_owned),
+        path,
+    })
 }
 
 fn unreadable(path: &Path, error: &io::Error) -> Failure {

@@ -6,12 +6,10 @@ use std::{collections::BTreeMap, fs, path::Path};
 use anyhow::Context as _;
 
 use crate::{
-    cli::{
-        exit::Failure,
-        workplace::{Workplace, lock_of},
-    },
+    cli::{exit::Failure, workplace::Workplace},
     diagnostic::{Diagnostic, nearest},
     disk,
+    engine::Graph,
     hub::{Fault, Hooks, Hub, Ref, Settings},
     pipeline::{InstanceId, Lock, ParamPlace, Pipeline},
     progress::plural,
@@ -32,15 +30,14 @@ pub(super) struct May {
 }
 
 /// Resolves what a run needs and the lock does not have yet; adds it to the lock.
-pub(super) fn settle(place: &mut Workplace, may: May) -> Result<(), Failure> {
-    let graph = place.graph();
+pub(super) fn settle(place: &mut Workplace, graph: &Graph, may: May) -> Result<(), Failure> {
     let wanted = references(&place.pipeline, graph.needed());
     let missing = |(_, reference): &Named| place.pipeline.lock.entry(reference).is_none();
     let missing: Vec<Named> = wanted.into_iter().filter(missing).collect();
     if missing.is_empty() {
         return Ok(());
     }
-    let path = lock_of(place.file.as_deref());
+    let path = place.lock_path.clone();
     if !may.ask || !may.write {
         let why = if may.write {
             "--offline asks nobody: run once with a network"

@@ -49,13 +49,13 @@ pub(super) fn run(args: &args::Run) -> Result<Exit, Failure> {
         ask: !args.place.offline,
         write: !args.locked,
     };
-    references::settle(&mut place, may)?;
+    let graph = place.graph();
+    references::settle(&mut place, &graph, may)?;
     let cache = Cache::open(&place.cache_root).map_err(Failure::Cache)?;
     let mut index = RecordIndex::load(&cache).map_err(Failure::Cache)?;
     let run_id = run_id();
     let mut watchers = watchers(args, &cache, &run_id)?;
     let (externals, stat) = place.hashed_externals(Some(&cache))?;
-    let graph = place.graph();
     let known = Some((&cache, &index));
     let plan = plan_forcing(&place.pipeline, &graph, &externals, known, &forced);
     let scene = Scene {

@@ -5,7 +5,7 @@ use crate::{
         args::{self, Place},
         exit::{Exit, Failure},
         references,
-        workplace::{Workplace, lock_of},
+        workplace::Workplace,
     },
     pipeline::Lock,
     progress::plural,
@@ -32,13 +32,13 @@ pub(super) fn update(args: &args::Update) -> Result<Exit, Failure> {
         }
         lock.pin(&reference, pinned);
     }
-    let path = lock_of(place.file.as_deref());
+    let path = &place.lock_path;
     if lock.is_empty() {
         println!("{}: no references to a hub", pipeline.name);
         return Ok(Exit::Done);
     }
     if lock != pipeline.lock {
-        references::write(&path, &lock)?;
+        references::write(path, &lock)?;
     }
     println!(
         "{}: {}, {moved} new or moved: {}",

@@ -12,7 +12,7 @@ use crate::{
     cli::{
         args::Place,
         exit::Failure,
-        pipeline_file::{named_without_folder, path, read, split},
+        pipeline_file::{Text, named_without_folder, read, split},
         references,
     },
     diagnostic::Source,
@@ -26,7 +26,8 @@ pub(super) struct Written {
     pub(super) source: Source,
     /// Where relative externals start.
     pub(super) folder: PathBuf,
-    /// Its lock, and that as text.
+    /// Where its lock is, what it says, and that as text.
+    pub(super) lock_path: PathBuf,
     pub(super) lock: Lock,
     pub(super) lock_text: String,
     pub(super) cache_root: PathBuf,
@@ -34,12 +35,17 @@ pub(super) struct Written {
 
 impl Written {
     pub(super) fn read(place: &Place) -> Result<Written, Failure> {
-        let file = split(&place.words).0;
-        let (source, folder) = read(file)?;
-        let (lock, lock_text) = references::read(&lock_of(file))?;
+        let Text {
+            source,
+            folder,
+            path,
+        } = read(split(&place.words).0)?;
+        let lock_path = Lock::beside(&path);
+        let (lock, lock_text) = references::read(&lock_path)?;
         Ok(Written {
             source,
             folder,
+            lock_path,
             lock,
             lock_text,
             cache_root: cache_root(place.cache.as_deref())?,
@@ -54,8 +60,8 @@ pub(super) struct Workplace {
     pub(super) targets: Option<Vec<InstanceId>>,
     /// The output that each selector names, if any, and its instances.
     selected: Vec<(Option<String>, Vec<InstanceId>)>,
-    /// The file that was named.
-    pub(super) file: Option<PathBuf>,
+    /// Where the pipeline's lock is.
+    pub(super) lock_path: PathBuf,
     /// The words that led here.
     words: Vec<String>,
     set: Vec<String>,
@@ -89,7 +95,7 @@ impl Workplace {
             pipeline,
             targets: (!selected.is_empty()).then_some(targets),
             selected,
-            file: split(&place.words).0.map(Path::to_owned),
+            lock_path: written.lock_path,
             words: place.words.clone(),
             set: place.set.clone(),
             cache_root: written.cache_root,
@@ -168,12 +174,6 @@ impl Workplace {
         stat.save()?;
         Ok((externals, stat))
     }
-}
-
-/// Where the lock of a pipeline lies: beside its file, here for the built-in one.
-pub(super) fn lock_of(file: Option<&Path>) -> PathBuf {
-    let beside = path(file).ok().flatten();
-    Lock::beside(&beside.unwrap_or_else(|| PathBuf::from("quickstart.toml")))
 }
 
 /// The cache at a place where one must be; creates nothing.

@@ -22,17 +22,8 @@ use crate::{
     stages::local_checkpoint,
 };
 
-/// What a checkpoint needs, and what transformers reads beside it.
-const FILES: [&str; 8] = [
-    "config.json",
-    "tokenizer.json",
-    "*.safetensors",
-    "model.safetensors.index.json",
-    "generation_config.json",
-    "special_tokens_map.json",
-    "tokenizer_config.json",
-    "chat_template.jinja",
-];
+/// What a checkpoint needs.
+const FILES: [&str; 3] = ["config.json", "tokenizer.json", "*.safetensors"];
 
 /// Takes a revision of a repository: config.json, tokenizer.json, safetensors.
 ///
@@ -62,7 +53,8 @@ pub struct HfCheckpoint {
 }
 
 fn files() -> Vec<String> {
-    FILES.map(str::to_owned).to_vec()
+    let wanted = FILES.iter().chain(&local_checkpoint::COMPANIONS);
+    wanted.map(|name| (*name).to_owned()).collect()
 }
 
 impl Stage for HfCheckpoint {

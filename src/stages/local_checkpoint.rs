@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// Files that transformers reads beside config, tokenizer and weights.
-const COMPANIONS: [&str; 5] = [
+pub(super) const COMPANIONS: [&str; 5] = [
     "model.safetensors.index.json",
     "generation_config.json",
     "special_tokens_map.json",

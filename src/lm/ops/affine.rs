@@ -2,7 +2,7 @@
 use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor, backend::BackendStorage};
 
 use super::{
-    linear::{linear, product},
+    linear::{backward, by_rows, linear, product},
     real::{Real, elements, for_real, fused, wide},
 };
 
@@ -73,15 +73,9 @@ impl CustomOp3 for Affine {
         _: &Tensor,
         grad: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
-        let (out, width) = w.dims2()?;
-        let rows = x.elem_count() / width;
-        let grad = grad.contiguous()?.reshape((rows, out))?;
-        let by_x = || grad.matmul(&w.detach())?.reshape(x.shape());
-        let by_w = || grad.t()?.matmul(&x.detach().reshape((rows, width))?);
-        Ok((
-            x.track_op().then(by_x).transpose()?,
-            w.track_op().then(by_w).transpose()?,
-            b.track_op().then(|| grad.sum(0)).transpose()?,
-        ))
+        let grad = by_rows(w, grad)?;
+        let (by_x, by_w) = backward(x, w, &grad)?;
+        let by_b = b.track_op().then(|| grad.sum(0)).transpose()?;
+        Ok((by_x, by_w, by_b))
     }
 }

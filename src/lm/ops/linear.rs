@@ -68,14 +68,28 @@ impl CustomOp2 for Linear {
         _: &Tensor,
         grad: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>)> {
-        let (out, width) = w.dims2()?;
-        let rows = x.elem_count() / width;
-        let grad = grad.contiguous()?.reshape((rows, out))?;
-        let by_x = || grad.matmul(&w.detach())?.reshape(x.shape());
-        let by_w = || grad.t()?.matmul(&x.detach().reshape((rows, width))?);
-        Ok((
-            x.track_op().then(by_x).transpose()?,
-            w.track_op().then(by_w).transpose()?,
-        ))
+        backward(x, w, &by_rows(w, grad)?)
     }
+}
+
+/// The gradient of a product with `w`, a row for each of its rows.
+pub(super) fn by_rows(w: &Tensor, grad: &Tensor) -> Result<Tensor> {
+    let (out, _) = w.dims2()?;
+    grad.contiguous()?.reshape(((), out))
+}
+
+/// The gradients by `x` and `w` of their product, where they are wanted; `grad`
+/// is that of [`by_rows`].
+pub(super) fn backward(
+    x: &Tensor,
+    w: &Tensor,
+    grad: &Tensor,
+) -> Result<(Option<Tensor>, Option<Tensor>)> {
+    let (_, width) = w.dims2()?;
+    let by_x = || grad.matmul(&w.detach())?.reshape(x.shape());
+    let by_w = || grad.t()?.matmul(&x.detach().reshape(((), width))?);
+    Ok((
+        x.track_op().then(by_x).transpose()?,
+        w.track_op().then(by_w).transpose()?,
+    ))
 }
