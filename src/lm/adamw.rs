@@ -1,14 +1,14 @@
 //! AdamW as torch computes it: decoupled weight decay first, bias-corrected
-//! moments, epsilon added after the square root. Moments are f32.
+//! moments, epsilon added after the square root.
 use std::{collections::BTreeMap, path::Path};
 
 use anyhow::{Context as _, Result, ensure};
 use candle_core::Var;
 
 use super::{
-    Gradients,
+    Gradients, Precision,
     moments::{Moments, Step},
-    safetensors::{Reader, write_f32},
+    safetensors::{Reader, Slot, write},
 };
 
 /// torch's names and defaults, but no weight decay.
@@ -18,6 +18,8 @@ pub struct AdamWOptions {
     pub beta2: f64,
     pub eps: f64,
     pub weight_decay: f64,
+    /// The format in which both moments are kept; a step computes in f32.
+    pub moments: Precision,
 }
 
 impl Default for AdamWOptions {
@@ -27,9 +29,13 @@ impl Default for AdamWOptions {
             beta2: 0.999,
             eps: 1e-8,
             weight_decay: 0.0,
+            moments: Precision::F32,
         }
     }
 }
+
+/// torch's names of the first and second moments.
+const KINDS: [&str; 2] = ["exp_avg", "exp_avg_sq"];
 
 /// The optimizer's state: how many steps were taken, and two moments per parameter.
 pub struct AdamW {
@@ -41,7 +47,9 @@ pub struct AdamW {
 impl AdamW {
     /// Zero moments for every parameter.
     pub fn new(parameters: &BTreeMap<String, Var>, options: AdamWOptions) -> Result<AdamW> {
-        let zeros = |(name, var): (&String, &Var)| Ok((name.clone(), Moments::zeros(var)?));
+        let zeros = |(name, var): (&String, &Var)| {
+            Ok((name.clone(), Moments::zeros(var, options.moments)?))
+        };
         Ok(AdamW {
             options,
             step: 0,
@@ -101,14 +109,20 @@ impl AdamW {
 
     /// Writes the state to a safetensors file; [`AdamW::load`] resumes bit for bit.
     pub fn save(&self, path: &Path) -> Result<()> {
-        let mut tensors = BTreeMap::new();
+        let mut slots = BTreeMap::new();
         for (name, moments) in &self.moments {
-            let [first, second] = moments.tensors()?;
-            tensors.insert(format!("exp_avg.{name}"), first);
-            tensors.insert(format!("exp_avg_sq.{name}"), second);
+            for kind in KINDS {
+                let (precision, shape) = (self.options.moments, moments.shape().to_vec());
+                slots.insert(format!("{kind}.{name}"), Slot { precision, shape });
+            }
         }
         let metadata = BTreeMap::from([("step".to_owned(), self.step.to_string())]);
-        write_f32(path, &metadata, &tensors)
+        write(path, &metadata, &slots, |slot| {
+            let (kind, name) = slot.split_once('.').context("a slot has no kind")?;
+            let moments = self.moments.get(name);
+            let moments = moments.with_context(|| format!("no moments of `{name}`"))?;
+            moments.bytes(kind == KINDS[1])
+        })
     }
 
     /// Reads a state that [`AdamW::save`] wrote for these parameters.
@@ -123,8 +137,9 @@ impl AdamW {
         let mut moments = BTreeMap::new();
         for (name, var) in parameters {
             let mut read = |kind: &str| reader.read_f32(&format!("{kind}.{name}"), var.dims());
-            let (first, second) = (read("exp_avg")?, read("exp_avg_sq")?);
-            moments.insert(name.clone(), Moments::new(var, first, second)?);
+            let (first, second) = (read(KINDS[0])?, read(KINDS[1])?);
+            let both = Moments::new(var, options.moments, first, second)?;
+            moments.insert(name.clone(), both);
         }
         Ok(AdamW {
             options,
@@ -136,7 +151,7 @@ impl AdamW {
 
 #[cfg(test)]
 mod tests {
-    use candle_core::Device;
+    use candle_core::{Device, Tensor};
 
     use super::*;
 
@@ -145,6 +160,11 @@ mod tests {
         beta2: 0.99,
         eps: 1e-8,
         weight_decay: 0.1,
+        moments: Precision::F32,
+    };
+    const SHORT: AdamWOptions = AdamWOptions {
+        moments: Precision::Bf16,
+        ..OPTIONS
     };
 
     fn parameters(values: &[f32]) -> BTreeMap<String, Var> {
@@ -210,22 +230,65 @@ mod tests {
 
     #[test]
     fn a_saved_state_resumes_bit_for_bit() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("adamw.safetensors");
-        let straight = parameters(&[1.0, -2.0, 0.3]);
-        let mut optimizer = AdamW::new(&straight, OPTIONS).unwrap();
-        let step = |optimizer: &mut AdamW, parameters: &BTreeMap<String, Var>| {
-            let gradients = gradients(parameters);
-            optimizer.step(parameters, &gradients, 0.05, 0.7).unwrap();
+        for options in [OPTIONS, SHORT] {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("adamw.safetensors");
+            let straight = parameters(&[1.0, -2.0, 0.3]);
+            let mut optimizer = AdamW::new(&straight, options).unwrap();
+            let step = |optimizer: &mut AdamW, parameters: &BTreeMap<String, Var>| {
+                let gradients = gradients(parameters);
+                optimizer.step(parameters, &gradients, 0.05, 0.7).unwrap();
+            };
+            (0..3).for_each(|_| step(&mut optimizer, &straight));
+            optimizer.save(&path).unwrap();
+            let resumed = parameters(&values(&straight));
+            let mut again = AdamW::load(&path, &resumed, options).unwrap();
+            assert_eq!(again.steps(), 3);
+            (0..4).for_each(|_| step(&mut optimizer, &straight));
+            (0..4).for_each(|_| step(&mut again, &resumed));
+            assert_eq!(values(&straight), values(&resumed));
+        }
+    }
+
+    #[test]
+    fn moments_in_bf16_keep_their_mean() {
+        let constant = 0.37f32;
+        let parameters = parameters(&vec![0.0; 4096]);
+        let gradient = Tensor::full(constant, 4096, &Device::Cpu).unwrap();
+        let gradients = Gradients::given([("w", gradient)]);
+        let options = AdamWOptions {
+            beta2: 0.999,
+            ..SHORT
         };
-        (0..3).for_each(|_| step(&mut optimizer, &straight));
-        optimizer.save(&path).unwrap();
-        let resumed = parameters(&values(&straight));
-        let mut again = AdamW::load(&path, &resumed, OPTIONS).unwrap();
-        assert_eq!(again.steps(), 3);
-        (0..4).for_each(|_| step(&mut optimizer, &straight));
-        (0..4).for_each(|_| step(&mut again, &resumed));
-        assert_eq!(values(&straight), values(&resumed));
+        let mut optimizer = AdamW::new(&parameters, options).unwrap();
+        for _ in 0..1000 {
+            optimizer.step(&parameters, &gradients, 0.0, 1.0).unwrap();
+        }
+        let second = optimizer.moments["w"].bytes(true).unwrap();
+        let (bits, _) = second.as_chunks::<2>();
+        let value = |&bits: &[u8; 2]| half::bf16::from_le_bytes(bits).to_f64();
+        let mean = bits.iter().map(value).sum::<f64>() / bits.len() as f64;
+        // 1 - 0.999^1000 of the square; rounded to the nearest it would stand still far below
+        let expected = (1.0 - 0.999f64.powi(1000)) * f64::from(constant).powi(2);
+        assert!((mean / expected - 1.0).abs() < 0.01, "{mean} {expected}");
+    }
+
+    #[test]
+    fn moments_in_bf16_serve_every_dtype_alike() {
+        let fused = parameters(&[1.0, -2.0, 0.5]);
+        let var = Var::new(&[1f64, -2.0, 0.5], &Device::Cpu).unwrap();
+        let other = BTreeMap::from([("w".to_owned(), var)]);
+        let mut optimizers = [&fused, &other].map(|p| AdamW::new(p, SHORT).unwrap());
+        for _ in 0..3 {
+            let [a, b] = &mut optimizers;
+            let gradients = gradients(&fused);
+            a.step(&fused, &gradients, 0.05, 1.0).unwrap();
+            b.step(&other, &gradients, 0.05, 1.0).unwrap();
+        }
+        let wide: Vec<f64> = other["w"].to_vec1().unwrap();
+        for (a, b) in values(&fused).iter().zip(wide) {
+            assert!((f64::from(*a) - b).abs() < 1e-6);
+        }
     }
 
     #[test]

@@ -15,7 +15,8 @@ pub enum DeviceClass {
     Cuda,
 }
 
-/// The format in which forward and backward passes are computed.
+/// A format of numbers: of what forward and backward passes compute in, or of
+/// what an optimizer keeps.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Precision {

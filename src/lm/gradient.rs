@@ -45,6 +45,12 @@ impl Gradients {
             .map(Gradients)
     }
 
+    #[cfg(test)]
+    pub(super) fn given<const N: usize>(gradients: [(&str, Tensor); N]) -> Gradients {
+        let named = gradients.map(|(name, gradient)| (name.to_owned(), gradient));
+        Gradients(BTreeMap::from(named))
+    }
+
     pub fn get(&self, name: &str) -> Result<&Tensor> {
         let found = self.0.get(name);
         found.with_context(|| format!("no gradient of `{name}`"))

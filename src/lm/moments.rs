@@ -2,16 +2,21 @@
 //!
 //! f32 parameters on the CPU are updated in place by one loop; all others by
 //! candle's primitives on their own device, with the same formulas in f32.
+//! Moments kept in bf16 lie in the host's memory wherever the parameter is: half
+//! the bytes, and none on the device.
 use std::cell::RefCell;
 
 use anyhow::Result;
 use candle_core::{CpuStorage, DType, Device, InplaceOp2, Layout, Tensor, Var};
+use half::bf16;
 
-use super::{AdamWOptions, ops::wide};
+use super::{AdamWOptions, Precision, ops::wide, safetensors::bytes_of};
 
 /// One step's numbers.
 #[derive(Clone, Copy)]
 pub(super) struct Step {
+    /// Counted from 1.
+    number: u64,
     /// What gradients are multiplied by first.
     scale: f64,
     decay: f64,
@@ -29,6 +34,7 @@ impl Step {
     pub(super) fn new(options: &AdamWOptions, step: u64, learning_rate: f64, scale: f64) -> Step {
         let steps = step as f64;
         Step {
+            number: step,
             scale,
             decay: 1.0 - learning_rate * options.weight_decay,
             beta1: options.beta1,
@@ -40,33 +46,67 @@ impl Step {
     }
 }
 
-/// Running means of the gradients (first) and of their squares (second), in f32.
+/// Running means of the gradients (first) and of their squares (second).
 pub(super) struct Moments {
     shape: Vec<usize>,
     place: Place,
 }
 
 enum Place {
-    Host { first: Vec<f32>, second: Vec<f32> },
+    Host(Pair<f32>),
+    Short(Pair<bf16>),
     Device { first: Tensor, second: Tensor },
 }
 
+struct Pair<T> {
+    first: Vec<T>,
+    second: Vec<T>,
+}
+
 impl Moments {
-    pub(super) fn zeros(var: &Var) -> Result<Moments> {
+    pub(super) fn zeros(var: &Var, precision: Precision) -> Result<Moments> {
         let n = var.elem_count();
-        Moments::new(var, vec![0.0; n], vec![0.0; n])
+        let shape = var.dims().to_vec();
+        let place = match (precision, on_host(var)) {
+            (Precision::Bf16, _) => Place::Short(Pair {
+                first: vec![bf16::ZERO; n],
+                second: vec![bf16::ZERO; n],
+            }),
+            (Precision::F32, true) => Place::Host(Pair {
+                first: vec![0.0; n],
+                second: vec![0.0; n],
+            }),
+            (Precision::F32, false) => {
+                let zeros = || Tensor::zeros(var.shape(), DType::F32, var.device());
+                Place::Device {
+                    first: zeros()?,
+                    second: zeros()?,
+                }
+            }
+        };
+        Ok(Moments { shape, place })
     }
 
     /// Moments with these values, where `var` needs them.
-    pub(super) fn new(var: &Var, first: Vec<f32>, second: Vec<f32>) -> Result<Moments> {
-        let host = matches!(var.device(), Device::Cpu) && var.dtype() == DType::F32;
-        let place = if host {
-            Place::Host { first, second }
-        } else {
-            Place::Device {
+    pub(super) fn new(
+        var: &Var,
+        precision: Precision,
+        first: Vec<f32>,
+        second: Vec<f32>,
+    ) -> Result<Moments> {
+        let place = match (precision, on_host(var)) {
+            (Precision::Bf16, _) => {
+                let short = |values: Vec<f32>| values.into_iter().map(bf16::from_f32).collect();
+                Place::Short(Pair {
+                    first: short(first),
+                    second: short(second),
+                })
+            }
+            (Precision::F32, true) => Place::Host(Pair { first, second }),
+            (Precision::F32, false) => Place::Device {
                 first: Tensor::from_vec(first, var.shape(), var.device())?,
                 second: Tensor::from_vec(second, var.shape(), var.device())?,
-            }
+            },
         };
         let shape = var.dims().to_vec();
         Ok(Moments { shape, place })
@@ -76,25 +116,45 @@ impl Moments {
         &self.shape
     }
 
-    /// Both moments as tensors.
-    pub(super) fn tensors(&self) -> Result<[Tensor; 2]> {
+    /// The little-endian bytes of the first moments, or of the second ones, in
+    /// the precision they are kept in.
+    pub(super) fn bytes(&self, second: bool) -> Result<Vec<u8>> {
         Ok(match &self.place {
-            Place::Host { first, second } => {
-                let tensor =
-                    |values| Tensor::from_slice(values, self.shape.as_slice(), &Device::Cpu);
-                [tensor(first)?, tensor(second)?]
-            }
-            Place::Device { first, second } => [first.clone(), second.clone()],
+            Place::Host(pair) => pair
+                .get(second)
+                .iter()
+                .flat_map(|x| x.to_le_bytes())
+                .collect(),
+            Place::Short(pair) => pair
+                .get(second)
+                .iter()
+                .flat_map(|x| x.to_le_bytes())
+                .collect(),
+            Place::Device {
+                first,
+                second: other,
+            } => bytes_of(if second { other } else { first })?,
         })
     }
 
     /// One step of `var`, in place.
     pub(super) fn update(&mut self, var: &Var, gradient: &Tensor, step: Step) -> Result<()> {
         match &mut self.place {
-            Place::Host { first, second } => {
-                let moments = RefCell::new((first.as_mut_slice(), second.as_mut_slice()));
+            Place::Host(pair) => {
                 let gradient = gradient.to_dtype(DType::F32)?.contiguous()?;
-                Ok(var.inplace_op2(&gradient, &Update { moments, step })?)
+                Ok(var.inplace_op2(&gradient, &Update::of(pair, step))?)
+            }
+            Place::Short(pair) => {
+                let gradient = gradient.to_device(&Device::Cpu)?.to_dtype(DType::F32)?;
+                let gradient = gradient.contiguous()?;
+                let update = Update::of(pair, step);
+                if on_host(var) {
+                    return Ok(var.inplace_op2(&gradient, &update)?);
+                }
+                let values = var.detach().to_device(&Device::Cpu)?;
+                let values = values.to_dtype(DType::F32)?.contiguous()?;
+                values.inplace_op2(&gradient, &update)?;
+                Ok(var.set(&values.to_dtype(var.dtype())?.to_device(var.device())?)?)
             }
             Place::Device { first, second } => {
                 let value = var.detach().to_dtype(DType::F32)?;
@@ -110,12 +170,49 @@ impl Moments {
     }
 }
 
-struct Update<'a> {
-    moments: RefCell<(&'a mut [f32], &'a mut [f32])>,
+impl<T> Pair<T> {
+    fn get(&self, second: bool) -> &[T] {
+        if second { &self.second } else { &self.first }
+    }
+}
+
+/// Whether the loops below can change it where it is.
+fn on_host(var: &Var) -> bool {
+    matches!(var.device(), Device::Cpu) && var.dtype() == DType::F32
+}
+
+/// The format in which a moment is kept between steps.
+trait Kept: Copy + Send + Sync {
+    fn step(values: &mut [f32], gradient: &[f32], moments: [&mut [Self]; 2], step: Step);
+}
+
+impl Kept for f32 {
+    fn step(values: &mut [f32], gradient: &[f32], [first, second]: [&mut [f32]; 2], step: Step) {
+        adamw(values, gradient, first, second, step);
+    }
+}
+
+impl Kept for bf16 {
+    fn step(values: &mut [f32], gradient: &[f32], [first, second]: [&mut [bf16]; 2], step: Step) {
+        adamw_short(values, gradient, first, second, step);
+    }
+}
+
+struct Update<'a, T> {
+    moments: RefCell<&'a mut Pair<T>>,
     step: Step,
 }
 
-impl InplaceOp2 for Update<'_> {
+impl<T> Update<'_, T> {
+    fn of(pair: &mut Pair<T>, step: Step) -> Update<'_, T> {
+        Update {
+            moments: RefCell::new(pair),
+            step,
+        }
+    }
+}
+
+impl<T: Kept> InplaceOp2 for Update<'_, T> {
     fn name(&self) -> &'static str {
         "adamw"
     }
@@ -136,9 +233,9 @@ impl InplaceOp2 for Update<'_> {
         ) else {
             candle_core::bail!("adamw: parameter or gradient is not contiguous");
         };
-        let (first, second) = &mut *self.moments.borrow_mut();
         let (values, gradient) = (&mut values[start..end], &gradient[from..to]);
-        adamw(values, gradient, first, second, self.step);
+        let Pair { first, second } = &mut **self.moments.borrow_mut();
+        T::step(values, gradient, [first, second], self.step);
         Ok(())
     }
 }
@@ -161,4 +258,48 @@ wide! {
             values[i] = values[i] * decay - rate * m / denominator;
         }
     }
+}
+
+wide! {
+    fn adamw_short(values: &mut [f32], gradient: &[f32], first: &mut [bf16], second: &mut [bf16], step: Step) {
+        let n = values.len();
+        let (gradient, first, second) = (&gradient[..n], &mut first[..n], &mut second[..n]);
+        let (scale, decay, rate) = (step.scale as f32, step.decay as f32, step.rate as f32);
+        let (take1, keep2, take2) = ((1.0 - step.beta1) as f32, step.beta2 as f32, (1.0 - step.beta2) as f32);
+        let (bias2_sqrt, eps) = (step.bias2_sqrt as f32, step.eps as f32);
+        let salt = (step.number as u32).wrapping_mul(0x85eb_ca77);
+        for i in 0..n {
+            let g = gradient[i] * scale;
+            let m = widened(first[i]);
+            let m = m + take1 * (g - m);
+            let v = widened(second[i]) * keep2 + take2 * g * g;
+            let denominator = v.sqrt() / bias2_sqrt + eps;
+            let bits = dither((i as u32).wrapping_mul(0x9e37_79b1) ^ salt);
+            first[i] = rounded(m, bits);
+            second[i] = rounded(v, bits >> 16);
+            values[i] = values[i] * decay - rate * m / denominator;
+        }
+    }
+}
+
+#[inline]
+fn widened(x: bf16) -> f32 {
+    f32::from_bits(u32::from(x.to_bits()) << 16)
+}
+
+/// One of the two neighbours in bf16, the nearer one more often, so that the mean
+/// is `x`. To the nearest, a second moment would stand still: a step changes it
+/// by a thousandth, and neighbours are a hundredth apart.
+#[inline]
+fn rounded(x: f32, bits: u32) -> bf16 {
+    bf16::from_bits((x.to_bits().wrapping_add(bits & 0xffff) >> 16) as u16)
+}
+
+/// Mixes the place of a value and the step's number: the same on every machine,
+/// in a resumed run, and for any number of threads.
+#[inline]
+fn dither(mut x: u32) -> u32 {
+    x = (x ^ (x >> 16)).wrapping_mul(0x7feb_352d);
+    x = (x ^ (x >> 15)).wrapping_mul(0x846c_a68b);
+    x ^ (x >> 16)
 }

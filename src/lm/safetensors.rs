@@ -15,6 +15,8 @@ use serde_json::{Value, json};
 
 use crate::{digest::canonical, disk};
 
+use super::Precision;
+
 /// The format's own limit on the header, in bytes.
 const MAX_HEADER: u64 = 100_000_000;
 /// The header's length stands in this many bytes at the start.
@@ -212,19 +214,44 @@ fn convert<const N: usize>(bytes: &[u8], value: impl Fn([u8; N]) -> f32) -> Vec<
     chunks.iter().map(|&chunk| value(chunk)).collect()
 }
 
+/// What a file will hold of one tensor.
+pub(super) struct Slot {
+    pub(super) precision: Precision,
+    pub(super) shape: Vec<usize>,
+}
+
 /// Writes tensors as F32, sorted by name: the same values give the same bytes.
 pub(super) fn write_f32(
     path: &Path,
     metadata: &BTreeMap<String, String>,
     tensors: &BTreeMap<String, Tensor>,
 ) -> Result<()> {
+    let slot = |(name, tensor): (&String, &Tensor)| {
+        let (precision, shape) = (Precision::F32, tensor.dims().to_vec());
+        (name.clone(), Slot { precision, shape })
+    };
+    let slots = tensors.iter().map(slot).collect();
+    write(path, metadata, &slots, |name| bytes_of(&tensors[name]))
+}
+
+/// Writes tensors sorted by name. `bytes` gives those of one, little-endian; no
+/// two are in memory at once.
+pub(super) fn write(
+    path: &Path,
+    metadata: &BTreeMap<String, String>,
+    slots: &BTreeMap<String, Slot>,
+    mut bytes: impl FnMut(&str) -> Result<Vec<u8>>,
+) -> Result<()> {
     let mut offset = 0;
     let mut header = serde_json::Map::new();
     header.insert("__metadata__".to_owned(), json!(metadata));
-    for (name, tensor) in tensors {
-        let end = offset + 4 * tensor.elem_count();
-        let entry =
-            json!({ "dtype": "F32", "shape": tensor.dims(), "data_offsets": [offset, end] });
+    for (name, Slot { precision, shape }) in slots {
+        let (dtype, width) = match precision {
+            Precision::F32 => ("F32", 4),
+            Precision::Bf16 => ("BF16", 2),
+        };
+        let end = offset + width * shape.iter().product::<usize>();
+        let entry = json!({ "dtype": dtype, "shape": shape, "data_offsets": [offset, end] });
         header.insert(name.clone(), entry);
         offset = end;
     }
@@ -236,13 +263,14 @@ pub(super) fn write_f32(
     let mut put = |bytes: &[u8]| file.write_all(bytes).map_err(failed);
     put(&(header.len() as u64).to_le_bytes())?;
     put(&header)?;
-    for tensor in tensors.values() {
-        put(&bytes_of(tensor)?)?;
+    for name in slots.keys() {
+        put(&bytes(name)?)?;
     }
     file.flush().map_err(failed)
 }
 
-fn bytes_of(tensor: &Tensor) -> Result<Vec<u8>> {
+/// The values as little-endian f32.
+pub(super) fn bytes_of(tensor: &Tensor) -> Result<Vec<u8>> {
     let tensor = tensor.detach().to_device(&Device::Cpu)?;
     let values: Vec<f32> = tensor.to_dtype(DType::F32)?.flatten_all()?.to_vec1()?;
     let mut bytes = Vec::with_capacity(4 * values.len());

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::{Convention, GrpoOptions, Objective, PromptText, Task, Trainer, Update};
 use crate::{
-    lm::{Config, Files, Model, Tokenizer},
+    lm::{Config, Files, Model, Precision, Tokenizer},
     seed::Seed,
 };
 
@@ -175,6 +175,7 @@ fn options(hyper: &Value) -> GrpoOptions {
         num_iterations: number(["num_iterations", "inner_epochs"]).unwrap() as usize,
         max_grad_norm: number(["max_grad_norm", ""]).unwrap_or(0.0),
         weight_decay: hyper["weight_decay"].as_f64().unwrap(),
+        moments: Precision::F32,
         temperature: 1.0,
         advantage: match hyper["std"].as_str().unwrap() {
             "sample" => Convention::GroupNorm,

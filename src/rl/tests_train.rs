@@ -9,7 +9,7 @@ use super::{
     train::linear_loss,
 };
 use crate::{
-    lm::{Batch, Gradients, Model, log_prob, log_softmax},
+    lm::{Batch, Gradients, Model, Precision, log_prob, log_softmax},
     seed::Seed,
 };
 
@@ -27,6 +27,7 @@ fn options() -> GrpoOptions {
         num_iterations: 2,
         max_grad_norm: 1.0,
         weight_decay: 0.0,
+        moments: Precision::F32,
         temperature: 1.0,
         advantage: Convention::GroupNorm,
     }

@@ -11,7 +11,9 @@ use candle_core::{DType, Device, Tensor, Var};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    lm::{AdamW, AdamWOptions, Batch, Files, Gradients, Model, clip_coefficient, log_prob},
+    lm::{
+        AdamW, AdamWOptions, Batch, Files, Gradients, Model, Precision, clip_coefficient, log_prob,
+    },
     rl::{
         Convention, Objective, Task, answer_logits, choose_prompts, draw_actions,
         policy::{in_batches, label_probabilities, softmax_rows},
@@ -38,6 +40,8 @@ pub struct GrpoOptions {
     /// 0 does not clip.
     pub max_grad_norm: f64,
     pub weight_decay: f64,
+    /// Format of AdamW's moments.
+    pub moments: Precision,
     /// The policy is softmax(z / temperature).
     pub temperature: f64,
     pub advantage: Convention,
@@ -47,6 +51,7 @@ impl GrpoOptions {
     fn adamw(&self) -> AdamWOptions {
         AdamWOptions {
             weight_decay: self.weight_decay,
+            moments: self.moments,
             ..AdamWOptions::default()
         }
     }

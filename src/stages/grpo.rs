@@ -78,9 +78,14 @@ pub struct Grpo {
     /// Device class.
     #[serde(default)]
     pub device: DeviceClass,
-    /// Format of forward and backward passes; weights and moments stay f32.
+    /// Format of forward and backward passes; the weights that steps add up in
+    /// stay f32.
     #[serde(default)]
     pub dtype: Precision,
+    /// Format in which AdamW keeps its two moments: `bf16` takes 4 bytes per
+    /// parameter instead of 8, in the host's memory also where the model is on a GPU.
+    #[serde(default)]
+    pub moments: Precision,
 }
 
 /// TRL's defaults, but a constant rate and the k3 weight of the paper's setting.
@@ -307,6 +312,7 @@ impl Grpo {
             num_iterations: self.num_iterations,
             max_grad_norm: self.max_grad_norm,
             weight_decay: self.weight_decay,
+            moments: self.moments,
             temperature: self.temperature,
             advantage: self.advantage,
         }

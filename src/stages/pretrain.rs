@@ -237,6 +237,7 @@ impl Pretrain {
             beta2: self.beta2,
             eps: 1e-8,
             weight_decay: self.weight_decay,
+            moments: Precision::F32,
         }
     }
 

@@ -195,7 +195,7 @@ fn parameters_have_ranges_and_defaults() {
             "updates": 10, "learning_rate": 1e-4, "seed": 0, "num_generations": 8,
             "prompts_per_update": 24, "epsilon": 0.2, "beta": 0.04, "num_iterations": 1,
             "max_grad_norm": 1.0, "weight_decay": 0.0, "temperature": 1.0,
-            "advantage": "group-norm", "device": "cpu", "dtype": "f32",
+            "advantage": "group-norm", "device": "cpu", "dtype": "f32", "moments": "f32",
         })
     );
     let refusal = |edit: Value| parsed(edit).check().unwrap_err().message;

@@ -5,10 +5,12 @@ use super::summary::Line;
 /// Relative to the root mean square of a column's numbers.
 const TOLERANCE: f64 = 1e-5;
 
-/// The same behind a model that was trained on the way. Adam turns rounding into
-/// steps: a float32 run of the open fixture's GRPO is off by 6e-5 in the norm of
-/// a gradient, and other processors sum in another order.
-const TOLERANCE_TRAINED: f64 = 1e-4;
+/// The same behind a model that was trained on the way, and behind RL on such a
+/// model. Adam turns rounding into steps: a float32 run of the open fixture's
+/// GRPO is off by 6e-5 in the norm of a gradient, and other processors sum in
+/// another order. Between two generations of Xeon, gains of the second kind
+/// (small differences of rewards) were 2e-3 apart and their deviations 1e-2.
+const TOLERANCE_TRAINED: [f64; 2] = [1e-4, 3e-2];
 const TRAINING: [&str; 2] = ["grpo", "pretrain"];
 
 /// What a kind's example gives.
@@ -77,11 +79,10 @@ pub(super) fn judge(committed: Option<&str>, now: &Golden) -> Verdict {
         let counts = (now.lines.len(), committed.lines.len());
         return Verdict::Broken(format!("{} lines instead of {}", counts.0, counts.1));
     }
-    let trained = TRAINING.iter().any(|kind| now.comes_from(kind));
-    let tolerance = if trained {
-        TOLERANCE_TRAINED
-    } else {
-        TOLERANCE
+    let trained = TRAINING.iter().filter(|kind| now.comes_from(kind));
+    let tolerance = match trained.count() {
+        0 => TOLERANCE,
+        times => TOLERANCE_TRAINED[times - 1],
     };
     let pairs = committed.lines.iter().zip(&now.lines);
     let broken = pairs.filter(|(old, new)| !near(old, new, tolerance));
@@ -149,14 +150,21 @@ mod tests {
 
     #[test]
     fn training_on_the_way_widens_the_tolerance() {
-        let with = |value| {
+        let with = |trained: &[&str], value| {
             let mut golden = golden(1, value);
-            golden.from.push("pretrain VERSION 1".into());
+            let trained = trained.iter().map(|kind| format!("{kind} VERSION 1"));
+            golden.from.extend(trained);
             golden
         };
-        let committed = with(0.375).show("impact");
-        let verdict = |now: &Golden| judge(Some(&committed), now);
-        assert_eq!(verdict(&with(0.375 + 4.9e-5)), Verdict::Same);
-        assert!(matches!(verdict(&with(0.375 + 5.1e-5)), Verdict::Broken(_)));
+        for (trained, near, far) in [
+            (&["pretrain"][..], 4.9e-5, 5.1e-5),
+            (&["grpo"], 4.9e-5, 5.1e-5),
+            (&["pretrain", "grpo"], 1.49e-2, 1.51e-2),
+        ] {
+            let committed = with(trained, 0.375).show("impact");
+            let verdict = |value| judge(Some(&committed), &with(trained, value));
+            assert_eq!(verdict(0.375 + near), Verdict::Same);
+            assert!(matches!(verdict(0.375 + far), Verdict::Broken(_)));
+        }
     }
 }

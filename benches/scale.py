@@ -1,0 +1,178 @@
+#!/usr/bin/env python3
+"""A model of the true shape of OLMo-2 1B on the CPU: memory and times.
+
+Writes random weights in f32, in two shards with an index as the hub holds
+them (5.9 GB, once), and runs a pipeline over them: take the folder, costates,
+headroom, GRPO for two updates with `moments = "bf16"`. One stage after another,
+each in a process of its own.
+
+    python3 benches/scale.py --vgh target/release/vgh --space /tmp/scale
+
+Prints seconds and peak memory of every stage, the memory as vgh recorded it, and
+the peak of the largest process as the system saw it. Needs numpy, 24 GiB of memory
+and 20 GB of disk in `--space`.
+"""
+
+import argparse
+import json
+import resource
+import shutil
+import struct
+import subprocess
+import time
+from pathlib import Path
+
+import numpy
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+D, LAYERS, M, V = 2048, 16, 8192, 100352
+CONFIG = {
+    "architectures": ["Olmo2ForCausalLM"],
+    "model_type": "olmo2",
+    "attention_bias": False,
+    "attention_dropout": 0.0,
+    "eos_token_id": 260,
+    "pad_token_id": 261,
+    "hidden_act": "silu",
+    "hidden_size": D,
+    "num_hidden_layers": LAYERS,
+    "num_attention_heads": 16,
+    "num_key_value_heads": 16,
+    "intermediate_size": M,
+    "vocab_size": V,
+    "rms_norm_eps": 1e-06,
+    "rope_theta": 500000,
+    "rope_scaling": None,
+    "tie_word_embeddings": False,
+    "max_position_embeddings": 4096,
+    "torch_dtype": "float32",
+}
+PIPELINE = """
+[pipeline]
+format = 1
+name = "scale"
+
+[stages.model]
+kind = "local-checkpoint"
+path = "model"
+step = 1
+tokens = 1
+
+[stages.prompts]
+kind = "jsonl-prompts"
+path = "prompts.jsonl"
+
+[stages.costates]
+kind = "costates"
+inputs = { checkpoint = "model", prompts = "prompts" }
+
+[stages.headroom]
+kind = "headroom"
+inputs = { checkpoint = "model", prompts = "prompts" }
+alpha = 1.0
+
+[stages.grpo]
+kind = "grpo"
+inputs = { checkpoint = "model", prompts = "prompts" }
+updates = 2
+learning_rate = 1e-6
+moments = "bf16"
+snapshots = "none"
+"""
+
+
+def block(layer):
+    """(name, shape) of one block's parameters."""
+    for name, shape in {
+        "self_attn.q_proj": (D, D),
+        "self_attn.k_proj": (D, D),
+        "self_attn.v_proj": (D, D),
+        "self_attn.o_proj": (D, D),
+        "self_attn.q_norm": (D,),
+        "self_attn.k_norm": (D,),
+        "post_attention_layernorm": (D,),
+        "mlp.gate_proj": (M, D),
+        "mlp.up_proj": (M, D),
+        "mlp.down_proj": (D, M),
+        "post_feedforward_layernorm": (D,),
+    }.items():
+        yield f"model.layers.{layer}.{name}.weight", shape
+
+
+def write_shard(path, tensors, draw):
+    header, offset = {}, 0
+    for name, shape in tensors:
+        end = offset + 4 * int(numpy.prod(shape))
+        header[name] = {"dtype": "F32", "shape": shape, "data_offsets": [offset, end]}
+        offset = end
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    with open(path, "wb") as file:
+        file.write(struct.pack("<Q", len(text)) + text)
+        for _, shape in tensors:
+            if len(shape) == 1:
+                values = numpy.ones(shape, dtype="<f4")
+            else:
+                values = draw.standard_normal(shape, dtype=numpy.float32)
+                values *= numpy.float32(0.02)
+            values.tofile(file)
+    return offset
+
+
+def write_model(folder):
+    folder.mkdir(parents=True)
+    first = [("model.embed_tokens.weight", (V, D))]
+    for layer in range(LAYERS - 4):
+        first += block(layer)
+    second = [("lm_head.weight", (V, D)), ("model.norm.weight", (D,))]
+    for layer in range(LAYERS - 4, LAYERS):
+        second += block(layer)
+    weights, total = {}, 0
+    draw = numpy.random.default_rng(0)
+    for place, tensors in enumerate([first, second], start=1):
+        file = f"model-{place:05}-of-00002.safetensors"
+        total += write_shard(folder / file, tensors, draw)
+        weights.update({name: file for name, _ in tensors})
+    index = {"metadata": {"total_size": total}, "weight_map": weights}
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+    (folder / "config.json").write_text(json.dumps(CONFIG))
+    fixtures = REPOSITORY / "tests/fixtures/open"
+    shutil.copy(fixtures / "tokenizer.json", folder / "tokenizer.json")
+    return total
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--vgh", default=REPOSITORY / "target/release/vgh", type=Path)
+    parser.add_argument("--space", required=True, type=Path)
+    args = parser.parse_args()
+    model = args.space / "model"
+    if not model.exists():
+        started = time.monotonic()
+        total = write_model(model)
+        print(f"wrote {total / 1e9:.2f} GB in {time.monotonic() - started:.0f} s")
+    shutil.copy(REPOSITORY / "examples/prompts.jsonl", args.space / "prompts.jsonl")
+    (args.space / "scale.toml").write_text(PIPELINE)
+    cache = args.space / "cache"
+    shutil.rmtree(cache, ignore_errors=True)
+    for stage in ["model", "costates", "headroom", "grpo"]:
+        command = [args.vgh.resolve(), "run", "scale.toml", stage, "-j", "1", "--cache", "cache"]
+        started = time.monotonic()
+        subprocess.run([*command, "--progress", "plain"], cwd=args.space, check=True)
+        wall = time.monotonic() - started
+        peak = max(record["peak_rss_bytes"] for record in records(cache, stage))
+        print(f"== {stage}: {wall:.1f} s, peak of its process {peak / 2**30:.2f} GiB", flush=True)
+    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    print(f"largest process: {peak / 2**20:.2f} GiB")
+
+
+def records(cache, stage):
+    """How the cache says that a stage's results came to be."""
+    for path in cache.glob("records/**/*.json"):
+        provenance = json.loads(path.read_text())["provenance"]
+        if provenance["instance"] == stage:
+            yield provenance
+
+
+if __name__ == "__main__":
+    main()
