@@ -141,6 +141,15 @@ def write_model(folder):
     return total
 
 
+def write_prompts(path):
+    with open(path, "w") as file:
+        for number in range(32):
+            label = "ABCD"[number % 4]
+            text = f"Item {number}: the label is {label}.\nAnswer:"
+            split = "eval" if number % 4 == number // 8 else "train"
+            file.write(json.dumps({"text": text, "label": f" {label}", "split": split}) + "\n")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--vgh", default=REPOSITORY / "target/release/vgh", type=Path)
@@ -151,7 +160,7 @@ def main():
         started = time.monotonic()
         total = write_model(model)
         print(f"wrote {total / 1e9:.2f} GB in {time.monotonic() - started:.0f} s")
-    shutil.copy(REPOSITORY / "examples/prompts.jsonl", args.space / "prompts.jsonl")
+    write_prompts(args.space / "prompts.jsonl")
     (args.space / "scale.toml").write_text(PIPELINE)
     cache = args.space / "cache"
     shutil.rmtree(cache, ignore_errors=True)
@@ -169,7 +178,7 @@ def main():
 def records(cache, stage):
     """How the cache says that a stage's results came to be."""
     for path in cache.glob("records/**/*.json"):
-        provenance = json.loads(path.read_text())["provenance"]
+        provenance = json.loads(path.read_text())["body"]["provenance"]
         if provenance["instance"] == stage:
             yield provenance
 

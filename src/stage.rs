@@ -181,6 +181,9 @@ pub trait Stage: Serialize + DeserializeOwned + JsonSchema + Send + Sync + 'stat
     /// Whether the same parameters and inputs always give the same bytes. Only
     /// then may a pipeline call the result `temp`.
     const BITWISE: bool = true;
+    /// Whether results are copied to the folder for people where the text does
+    /// not say `publish`.
+    const PUBLISH: bool = true;
 
     /// Ranges and relations between parameters that the types do not hold.
     fn check(&self) -> Result<(), Refusal> {
@@ -282,6 +285,7 @@ pub struct Kind {
     pub progressive: Option<&'static str>,
     pub lm: Option<u32>,
     pub bitwise: bool,
+    pub publish: bool,
     /// JSON Schema of the parameters, with their docs and defaults.
     pub schema: fn() -> schemars::Schema,
     /// From the text of a pipeline, with spans.
@@ -302,6 +306,7 @@ impl Kind {
             progressive: S::PROGRESSIVE,
             lm: S::LM,
             bitwise: S::BITWISE,
+            publish: S::PUBLISH,
             schema: || schemars::SchemaGenerator::default().into_root_schema_for::<S>(),
             parse: parse::<S>,
             revive: revive::<S>,

@@ -45,7 +45,8 @@ pub(super) fn reserved(word: &str) -> Option<Value> {
             &or_placeholder(&json!({ "type": "boolean" })),
         ),
         "publish" => described(
-            "Whether results are copied to the folder for people",
+            "Whether results are copied to the folder for people (default: yes, but not \
+             what is `temp`, nor a checkpoint that exists elsewhere)",
             &or_placeholder(&json!({ "type": "boolean" })),
         ),
         "snapshots" => described(

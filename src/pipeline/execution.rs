@@ -36,6 +36,9 @@ pub(super) fn settle(
             faults.push(fault);
         }
     }
+    if !written.iter().any(|entry| entry.key.get_ref() == "publish") {
+        execution.publish = !execution.temp && kind.is_none_or(|kind| kind.publish);
+    }
     execution
 }
 

@@ -4,6 +4,7 @@ use std::{
     any::Any,
     cell::RefCell,
     collections::BTreeMap,
+    fs,
     path::{Path, PathBuf},
     rc::Rc,
 };
@@ -82,8 +83,9 @@ pub trait Sink {
     fn log(&self, line: &str);
     /// A mark of a progressive kind has been reached; `outputs` are its results.
     fn reached(&self, mark: u64, outputs: Outputs) -> Result<()>;
-    /// Resume state to keep, replacing an older one.
-    fn snapshot(&self, mark: u64, folder: &Path) -> Result<()>;
+    /// Resume state to keep, replacing an older one; `write` writes it and says
+    /// where, and is not called where nobody keeps it.
+    fn snapshot(&self, mark: u64, write: &dyn Fn() -> Result<PathBuf>) -> Result<()>;
     /// Whether the run is being stopped.
     fn stopping(&self) -> bool;
 }
@@ -170,8 +172,15 @@ impl Context<'_> {
         self.sink.reached(mark, outputs)
     }
 
-    pub fn snapshot(&self, mark: u64, folder: &Path) -> Result<()> {
-        self.sink.snapshot(mark, folder)
+    /// Offers resume state of `mark`: `write` gets an empty folder for it, and is
+    /// not called where nobody would keep it.
+    pub fn snapshot(&self, mark: u64, write: &dyn Fn(&Path) -> Result<()>) -> Result<()> {
+        self.sink.snapshot(mark, &|| {
+            let folder = self.scratch.join("snapshot");
+            fs::create_dir(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+            write(&folder)?;
+            Ok(folder)
+        })
     }
 
     /// An error, once the run is being stopped; asked after each update.

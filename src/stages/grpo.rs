@@ -186,10 +186,10 @@ impl Stage for Grpo {
             context.reached(mark, run.outputs(self, &checkpoint, &tokenizer)?)?;
         }
         run.learn_until(last, last, context)?;
-        let folder = context.scratch().join("snapshot");
-        run.trainer.save(&folder)?;
-        run.history.save(&folder)?;
-        context.snapshot(last, &folder)?;
+        context.snapshot(last, &|folder| {
+            run.trainer.save(folder)?;
+            run.history.save(folder)
+        })?;
         run.outputs(self, &checkpoint, &tokenizer)
     }
 }

@@ -208,7 +208,8 @@ impl Sink for Keep {
         Ok(())
     }
 
-    fn snapshot(&self, mark: u64, folder: &Path) -> Result<()> {
+    fn snapshot(&self, mark: u64, write: &dyn Fn() -> Result<PathBuf>) -> Result<()> {
+        let folder = write()?;
         let kept = self.folder.join(format!("snapshot-{mark}"));
         fs::create_dir(&kept)?;
         for entry in fs::read_dir(folder)? {

@@ -61,6 +61,8 @@ impl Stage for HfCheckpoint {
     const KIND: &'static str = "hf-checkpoint";
     const VERSION: u32 = 1;
     const ABOUT: &'static str = "a checkpoint from the Hugging Face hub, every byte checked";
+    // It exists elsewhere, and may be large.
+    const PUBLISH: bool = false;
     const PORTS: Ports = Ports {
         inputs: &[],
         outputs: &[OutputPort::new(

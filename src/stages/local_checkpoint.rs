@@ -42,6 +42,8 @@ impl Stage for LocalCheckpoint {
     const KIND: &'static str = "local-checkpoint";
     const VERSION: u32 = 1;
     const ABOUT: &'static str = "a checkpoint from a folder, checked to be loadable";
+    // It exists elsewhere, and may be large.
+    const PUBLISH: bool = false;
     const PORTS: Ports = Ports {
         inputs: &[],
         outputs: &[OutputPort::new(

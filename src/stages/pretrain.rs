@@ -196,9 +196,7 @@ impl Stage for Pretrain {
                 context.reached(step, training.hand_over(context, &tokenizer_json)?)?;
             }
         }
-        let state = context.scratch().join("snapshot");
-        training.save(&state)?;
-        context.snapshot(last, &state)?;
+        context.snapshot(last, &|folder| training.save(folder))?;
         training.hand_over(context, &tokenizer_json)
     }
 }

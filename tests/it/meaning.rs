@@ -285,6 +285,32 @@ fn set_restricts_axes_and_changes_any_key() {
 }
 
 #[test]
+fn what_is_temp_or_exists_elsewhere_is_copied_for_people_only_if_asked_for() {
+    let text = |settings: &str| {
+        format!(
+            "[pipeline]\nformat = 1\nname = \"p\"\n\n[stages.model]\nkind = \"local-checkpoint\"\n\
+             path = \"m\"\nstep = 1\ntokens = 1\n{settings}\n\n[stages.corpus]\n\
+             kind = \"copy-corpus\"\n{settings}\n"
+        )
+    };
+    for (settings, copied) in [
+        ("", [false, true]),
+        ("temp = true", [false, false]),
+        ("temp = true\npublish = true", [true, true]),
+        ("publish = false", [false, false]),
+    ] {
+        let source = Source::file("p.toml", text(settings));
+        let pipeline = load(source, PathBuf::new(), vgh::stages::KINDS, &[]);
+        let pipeline = pipeline.unwrap_or_else(|faults| panic!("{faults}"));
+        let published = ["model", "corpus"].map(|name| {
+            let stage = pipeline.stage_named(name).unwrap();
+            stage.execution.publish
+        });
+        assert_eq!(published, copied, "{settings}");
+    }
+}
+
+#[test]
 fn selectors_name_instances() {
     let pipeline = read(GOOD);
     let select = |texts: &[&str]| {

@@ -83,10 +83,7 @@ fn begin(inputs: &Inputs, context: &Context<'_>) -> Result<(u64, String)> {
 
 /// Leaves a snapshot.
 fn leave(context: &Context<'_>, mark: u64, text: &str) -> Result<()> {
-    let folder = context.scratch().join("snapshot");
-    fs::create_dir(&folder)?;
-    fs::write(folder.join("text"), text)?;
-    context.snapshot(mark, &folder)
+    context.snapshot(mark, &|folder| Ok(fs::write(folder.join("text"), text)?))
 }
 
 fn read(artifact: &Artifact) -> Result<String> {

@@ -7,7 +7,7 @@ use std::{
     collections::BTreeMap,
     io::Read as _,
     panic::{AssertUnwindSafe, catch_unwind},
-    path::Path,
+    path::PathBuf,
     sync::OnceLock,
     time::{Duration, Instant},
 };
@@ -247,14 +247,14 @@ impl Sink for Attempt<'_> {
         Ok(())
     }
 
-    fn snapshot(&self, mark: u64, folder: &Path) -> Result<()> {
+    fn snapshot(&self, mark: u64, write: &dyn Fn() -> Result<PathBuf>) -> Result<()> {
         let Some(family) = &self.task.snapshots else {
             return Ok(());
         };
         // A pass to a smaller mark must not take back what a longer one reached.
         let kept = self.cache.snapshot_mark(family)?;
         if kept.is_none_or(|kept| kept < mark) {
-            self.cache.put_snapshot(family, mark, folder)?;
+            self.cache.put_snapshot(family, mark, &write()?)?;
         }
         Ok(())
     }
