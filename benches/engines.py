@@ -10,9 +10,10 @@ input changed: 1 command of `flat`, 10 of `chain`), back (the edit undone).
     python3 benches/engines.py --vgh target/release/vgh -n 1000 5000
 
 Prints wall and CPU seconds (user + system, children included) and the peak
-memory of the largest process, the best of `--repeat` runs. `own/stage` is the
-CPU time beyond that of the commands themselves, which are run once by a bare
-spawn loop for comparison. A tool that is not on the PATH is left out, and so
+memory of the largest process, the best of `--repeat` runs; each edit writes
+another text. `own` is the CPU time beyond that of the commands themselves, which
+are run once by a bare spawn loop for comparison: per command of a cold run, for
+an edit in all. A tool that is not on the PATH is left out, and so
 is a cold run that would take more than `--patience` seconds.
 
 Before each cold run it waits for `--settle` seconds: ext4 without a journal
@@ -184,6 +185,13 @@ def check(space, tool, shape, text):
             sys.exit(f"{tool.name}: {last} says {found!r} where {text!r} was expected")
 
 
+def edited(tool, space, shape, text, options):
+    edit(space, text)
+    figure = measure(tool.command(options.jobs), space, options.patience)
+    check(space, tool, shape, text)
+    return figure
+
+
 def situations(tool, space, shape, options):
     command = tool.command(options.jobs)
     time.sleep(options.settle)
@@ -192,19 +200,23 @@ def situations(tool, space, shape, options):
     if cold is None:
         return
     yield "noop", best(command, space, options.patience, options.repeat)
-    edit(space, "changed\n")
-    yield "edit", measure(command, space, options.patience)
-    check(space, tool, shape, "changed\n")
-    edit(space, "input 1\n")
-    yield "back", measure(command, space, options.patience)
-    check(space, tool, shape, "input 1\n")
+    texts = [f"changed {number}\n" for number in range(options.repeat)]
+    figures = [edited(tool, space, shape, text, options) for text in texts]
+    yield "edit", None if None in figures else min(figures, key=lambda figure: figure[1])
+    yield "back", edited(tool, space, shape, "input 1\n", options)
 
 
-def row(tool, situation, figure, alone, n):
+def row(tool, shape, situation, figure, alone):
+    """`alone`: CPU seconds of one command by itself, and how many a cold run has."""
     if figure is None:
         return f"{tool:10} {situation:5} {'out of patience':>24}"
     wall, cpu, peak = figure
-    own = f"{(cpu - alone) / n * 1000:9.3f}" if situation == "cold" else " " * 9
+    each, n = alone
+    own = " " * 12
+    if situation == "cold":
+        own = f"{(cpu / n - each) * 1000:9.3f} ms"
+    elif situation == "edit":
+        own = f"{cpu - (CHAIN if shape == 'chain' else 1) * each:9.3f} s"
     return f"{tool:10} {situation:5} {wall:9.3f} {cpu:9.3f} {peak:9.1f} {own}"
 
 
@@ -222,7 +234,7 @@ def main():
     for n in options.n:
         for shape in options.shape:
             print(f"\n{shape}, {n} stages, -j {options.jobs}")
-            print(f"{'tool':10} {'':5} {'wall s':>9} {'CPU s':>9} {'peak MiB':>9} {'own ms/stage':>12}")
+            print(f"{'tool':10} {'':5} {'wall s':>9} {'CPU s':>9} {'peak MiB':>9} {'own':>9}")
             for tool in tools(options.vgh):
                 if options.tool and tool.name not in options.tool:
                     continue
@@ -235,7 +247,7 @@ def main():
                     alone = commands_alone(space, shape, n)
                     tool.write(space, shape, n)
                     for situation, figure in situations(tool, space, shape, options):
-                        print(row(tool.name, situation, figure, alone, n), flush=True)
+                        print(row(tool.name, shape, situation, figure, (alone / n, n)), flush=True)
 
 
 if __name__ == "__main__":

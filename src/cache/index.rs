@@ -78,8 +78,8 @@ pub struct RecordIndex {
     /// Committed since loading.
     pub(super) noted: HashMap<Key, IndexEntry>,
     pub(super) whole: OnceLock<Whole>,
-    /// Where among the file's lines shapes stand, by their first digits.
-    pub(super) shapes: OnceLock<HashMap<u64, usize>>,
+    /// A key of each shape that the file names.
+    pub(super) shapes: OnceLock<HashMap<Digest, Key>>,
 }
 
 impl RecordIndex {

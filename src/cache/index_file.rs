@@ -131,6 +131,17 @@ impl Stored {
         lines.filter_map(|line| std::str::from_utf8(&self.bytes[line.clone()]).ok())
     }
 
+    /// The shapes that it names, unchecked, each with the key.
+    pub(super) fn shapes(&self) -> impl Iterator<Item = (Digest, Key)> {
+        let shape = |(key, line): (&Key, &Range<usize>)| {
+            // `+`, key and shape with a tab before each.
+            let place = self.bytes[line.clone()].get(3 + KEY..3 + 2 * KEY)?;
+            let shape = std::str::from_utf8(place).ok()?.parse().ok()?;
+            Some((shape, *key))
+        };
+        self.last.iter().filter_map(shape)
+    }
+
     /// All that it says, and whether every line that counts is whole.
     pub(super) fn entries(&self) -> (HashMap<Key, IndexEntry>, bool) {
         let read = self.last.keys().filter_map(|key| self.entry(key));

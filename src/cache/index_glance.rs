@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::{
     cache::index::{IndexEntry, RecordIndex},
-    digest::{Digest, Key},
+    digest::Digest,
 };
 
 /// What results cost: time in milliseconds, bytes of all outputs.
@@ -28,7 +28,6 @@ struct Seen<'a> {
 
 /// The fields of a line that count here.
 struct Line<'a> {
-    key: &'a str,
     shape: &'a str,
     family: &'a str,
     ms: u64,
@@ -38,13 +37,13 @@ struct Line<'a> {
 
 impl<'a> Line<'a> {
     fn read(line: &'a str) -> Option<Line<'a>> {
-        let mut fields = line.strip_prefix("+\t")?.splitn(8, '\t');
-        let (key, shape, family) = (fields.next()?, fields.next()?, fields.next()?);
+        // Sign and key come first.
+        let mut fields = line.splitn(9, '\t').skip(2);
+        let (shape, family) = (fields.next()?, fields.next()?);
         let ms = fields.next()?.parse().ok()?;
         // Size and time of the record's file.
         let kind = fields.by_ref().nth(2)?;
         Some(Line {
-            key,
             shape,
             family,
             ms,
@@ -138,17 +137,8 @@ impl RecordIndex {
         if self.whole.get().is_some() {
             return false;
         }
-        let first = |shape: &str| u64::from_str_radix(shape.get(..16)?, 16).ok();
-        let shapes = self.shapes.get_or_init(|| {
-            let lines = self.stored.lines().enumerate();
-            let place = |(i, line)| Some((first(Line::read(line)?.shape)?, i));
-            lines.filter_map(place).collect()
-        });
-        let name = shape.to_string();
-        let place = first(&name).and_then(|first| shapes.get(&first));
-        let line = place.and_then(|place| self.stored.lines().nth(*place));
-        let line = line.and_then(Line::read).filter(|line| line.shape == name);
-        let key = line.and_then(|line| line.key.parse().ok());
-        key.is_some_and(|key| self.stands(&Key(key)))
+        let shapes = self.shapes.get_or_init(|| self.stored.shapes().collect());
+        let key = shapes.get(shape);
+        key.is_some_and(|key| self.stands(key))
     }
 }

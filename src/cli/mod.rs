@@ -11,6 +11,7 @@ mod explanation;
 mod graph;
 mod init;
 mod kinds;
+mod ledger;
 mod logs;
 mod lookback;
 mod machine;

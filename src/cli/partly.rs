@@ -84,7 +84,10 @@ pub(super) fn run(
             }
         },
     )?;
-    Ok(Some(finish(args, &mut watchers, &totals, &answer)))
+    let exit = finish(args, &mut watchers, &totals, &answer);
+    // The process ends here: thousands of small frees would serve nobody.
+    std::mem::forget((pipeline, graph, index, plan));
+    Ok(Some(exit))
 }
 
 /// All that the part of a run is made from.

@@ -7,23 +7,20 @@ use std::{
     cell::Cell,
     collections::{BTreeMap, BTreeSet, btree_map::Entry},
     fs,
-    os::unix::fs::MetadataExt,
     path::{Component, Path, PathBuf},
 };
 
 use anyhow::{Context as _, Result};
-use serde::{Deserialize, Serialize};
 
 use crate::{
     artifact::{ArtifactType, Coords, table::without_axis_columns},
     cache::{Cache, Content, Form},
+    cli::ledger::{Ledger, Told},
     digest::Digest,
     disk::write_beside,
     engine::Done,
     pipeline::{InstanceId, Pipeline},
 };
-
-const LEDGER: &str = ".published.json";
 
 /// What lies in the folder.
 #[derive(Debug, Default)]
@@ -34,17 +31,6 @@ pub(super) struct Published {
     /// Those of them that were written by this run.
     pub(super) written: BTreeSet<PathBuf>,
 }
-
-/// One file as it was when it was published.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-struct Copy {
-    digest: Digest,
-    size: u64,
-    modified_ns: i128,
-}
-
-/// Path below the pipeline's folder to the copy that lies there.
-type Ledger = BTreeMap<String, Copy>;
 
 /// The folder of one run's results.
 pub(super) struct Shelf<'a> {
@@ -94,16 +80,12 @@ impl Shelf<'_> {
         results: &BTreeMap<InstanceId, Done>,
     ) -> Result<(Published, Vec<InstanceId>)> {
         let (pipeline, folder) = (self.pipeline, self.folder.as_path());
-        let ledger_path = folder.join(LEDGER);
-        let old: Ledger = fs::read(&ledger_path)
-            .ok()
-            .and_then(|bytes| serde_json::from_slice(&bytes).ok())
-            .unwrap_or_default();
+        let ledger_path = Ledger::of(folder);
         let mut publishing = Publishing {
             cache: self.cache,
             folder,
-            old,
-            new: Ledger::new(),
+            old: Ledger::read(&ledger_path),
+            new: Ledger::default(),
             changed: false,
             written: BTreeSet::new(),
         };
@@ -120,15 +102,15 @@ impl Shelf<'_> {
             }
         }
         if self.rest_stands {
-            publishing.new.append(&mut publishing.old);
+            publishing.new.copies.append(&mut publishing.old.copies);
         } else {
             publishing.forget(pipeline)?;
         }
         if publishing.changed || !ledger_path.exists() {
             publishing.written.insert(ledger_path.clone());
-            write_beside(&ledger_path, &serde_json::to_vec(&publishing.new)?)?;
+            write_beside(&ledger_path, publishing.new.text()?.as_bytes())?;
         }
-        let copies = publishing.new.keys().map(|name| folder.join(name));
+        let copies = publishing.new.copies.keys().map(|name| folder.join(name));
         let published = Published {
             folder: folder.to_owned(),
             files: copies.chain([ledger_path]).collect(),
@@ -216,10 +198,10 @@ impl Publishing<'_> {
         table: Option<&Coords>,
     ) -> Result<bool> {
         let path = self.folder.join(name);
-        if let Entry::Occupied(known) = self.old.entry(name.to_owned()) {
-            if known.get().digest == digest && stands(known.get(), &path) {
+        if let Entry::Occupied(known) = self.old.copies.entry(name.to_owned()) {
+            if known.get().is_of(&digest) && known.get().stands(&path) {
                 let (name, copy) = known.remove_entry();
-                self.new.insert(name, copy);
+                self.new.copies.insert(name, copy);
                 return Ok(true);
             }
             known.remove();
@@ -237,12 +219,8 @@ impl Publishing<'_> {
         write_beside(&path, &bytes)?;
         let metadata =
             fs::metadata(&path).with_context(|| format!("look at {}", path.display()))?;
-        let copy = Copy {
-            digest,
-            size: metadata.len(),
-            modified_ns: modified_ns(&metadata),
-        };
-        self.new.insert(name.to_owned(), copy);
+        let copy = Told::of(&digest, &metadata);
+        self.new.copies.insert(name.to_owned(), copy);
         self.written.insert(path);
         Ok(true)
     }
@@ -250,7 +228,7 @@ impl Publishing<'_> {
     /// Removes copies of stages and coordinates that the pipeline no longer
     /// has, unless somebody changed them; keeps those that this run left out.
     fn forget(&mut self, pipeline: &Pipeline) -> Result<()> {
-        let old = std::mem::take(&mut self.old);
+        let old = std::mem::take(&mut self.old.copies);
         if old.is_empty() {
             return Ok(());
         }
@@ -261,11 +239,11 @@ impl Publishing<'_> {
                 .ancestors()
                 .any(|parent| places.contains(parent.to_string_lossy().as_ref()));
             if belongs && path.exists() {
-                self.new.insert(name, copy);
+                self.new.copies.insert(name, copy);
                 continue;
             }
             self.changed = true;
-            if stands(&copy, &path) && is_below(&name) {
+            if copy.stands(&path) && is_below(&name) {
                 fs::remove_file(&path).with_context(|| format!("remove {}", path.display()))?;
                 remove_empty_parents(&path, self.folder);
             }
@@ -310,18 +288,6 @@ fn is_below(name: &str) -> bool {
     Path::new(name)
         .components()
         .all(|component| matches!(component, Component::Normal(_)))
-}
-
-fn stands(copy: &Copy, path: &Path) -> bool {
-    fs::symlink_metadata(path).is_ok_and(|metadata| {
-        metadata.is_file()
-            && metadata.len() == copy.size
-            && modified_ns(&metadata) == copy.modified_ns
-    })
-}
-
-fn modified_ns(metadata: &fs::Metadata) -> i128 {
-    i128::from(metadata.mtime()) * 1_000_000_000 + i128::from(metadata.mtime_nsec())
 }
 
 fn remove_empty_parents(path: &Path, root: &Path) {
