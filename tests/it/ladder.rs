@@ -252,3 +252,25 @@ fn case_18_a_branch_that_moved_changes_nothing_until_update_and_then_what_it_mus
     let again = said(&ladder.vgh(&["update", "ladder.toml"]));
     assert!(again.contains("6 references, 0 new or moved"), "{again}");
 }
+
+#[test]
+fn the_ladders_of_this_repository_plan_without_lock_and_network() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("pipelines");
+    let project = Project::empty();
+    let prompts = fs::read(folder.join("olmo_prompts.jsonl")).unwrap();
+    project.write("olmo_prompts.jsonl", prompts);
+    for (name, checkpoints) in [
+        ("olmo_impact", 20),
+        ("pythia_ladder", 10),
+        ("smollm2_ladder", 8),
+    ] {
+        let file = format!("{name}.toml");
+        project.write(&file, fs::read(folder.join(&file)).unwrap());
+        let plan = project.vgh(&["plan", &file, "--offline"]);
+        assert!(plan.status.success(), "{}", said(&plan));
+        let text = said(&plan);
+        let first = format!("checkpoint {checkpoints:>6} to run  unresolved: ");
+        assert!(text.starts_with(&first), "{text}");
+        assert!(!project.file(&format!("{name}.lock")).exists());
+    }
+}
