@@ -114,11 +114,22 @@ impl Cache {
         Ok(old)
     }
 
-    /// How many downloads are this very file.
-    pub(super) fn names_as_download(&self, found: &Metadata) -> u64 {
+    /// How many names of a file are ours: one in a folder of ours, and those among
+    /// the downloads. Those that it had in folders of dead processes go.
+    pub(super) fn known_names(&self, found: &Metadata) -> u64 {
         if found.nlink() == 1 {
-            return 0;
+            return 1;
         }
+        let names = 1 + self.names_as_download(found);
+        if found.nlink() > names {
+            // What cannot be cleared makes a copy, no more.
+            let _ = self.clear_abandoned();
+        }
+        names
+    }
+
+    /// How many downloads are this very file.
+    fn names_as_download(&self, found: &Metadata) -> u64 {
         let same = |other: Metadata| (other.dev(), other.ino()) == (found.dev(), found.ino());
         let entries = fs::read_dir(self.downloads()).into_iter().flatten();
         let names = entries.filter(|entry| {
@@ -153,7 +164,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::cache::record::tests::cache;
+    use crate::cache::{attempt::boot, record::tests::cache};
 
     const ID: ObjectId = ObjectId::Sha256([3; 32]);
 
@@ -179,6 +190,10 @@ mod tests {
     fn a_download_is_the_blob_and_goes_once_its_result_is_there() {
         let (_place, cache) = cache();
         let (part, folder) = downloaded(&cache, "weights");
+        // As after a kill before that: a dead process has a name of it too.
+        let dead = cache.root().join("tmp").join(format!("{}-1-1-1", boot()));
+        fs::create_dir(&dead).unwrap();
+        fs::hard_link(&part, dead.join("file")).unwrap();
         let blob = cache.blob_path(&Digest::of(b"weights"));
         cache.take_tree(&folder).unwrap();
         if !crate::cache::sole::is_sole(&File::open(&blob).unwrap(), 2).unwrap() {

@@ -100,7 +100,7 @@ impl Cache {
         if let Ours::No = ours {
             return self.put(file, found.len());
         }
-        let names = 1 + self.names_as_download(found);
+        let names = self.known_names(found);
         if let Some(draft) = Draft::of_written(path, file, names)? {
             return self.keep(draft);
         }
