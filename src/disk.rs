@@ -1,6 +1,6 @@
 //! The disk as everybody may use it: whole files written, and faults that name
-//! the path and, for a full disk, the bytes needed and available. Nothing here
-//! is durable or shared; that is the cache's.
+//! the path and, for a full disk, the bytes needed and available; a place that
+//! one alone may work at. Nothing here is durable; that is the cache's.
 use std::{
     ffi::CString,
     fs, io,
@@ -11,6 +11,11 @@ use std::{
 };
 
 use anyhow::Result;
+
+mod held;
+
+pub use held::Held;
+pub(crate) use held::LOCK;
 
 /// Numbers the neighbours that this process has written.
 static TURN: AtomicU64 = AtomicU64::new(0);

@@ -10,6 +10,7 @@ mod harmless;
 mod open;
 pub mod orphans;
 mod reference;
+mod unit;
 
 use std::path::PathBuf;
 
@@ -29,6 +30,7 @@ pub use group::Group;
 pub use harmless::harmless;
 pub use open::{ALWAYS_PASSED, Delivery, Foreign, Open, Variables, ending, is_secret, lasting};
 pub use reference::{Listed, Pinned, Reference, pattern_fault};
+pub use unit::Unit;
 
 /// How many instances an input port takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]

@@ -29,11 +29,18 @@ use crate::{
 const ONE_BY_ONE: usize = 6;
 
 impl Cache {
-    /// Makes all that this process has committed durable.
+    /// Makes all that this process has committed durable, and then lets go of
+    /// the downloads that it was made of.
     ///
     /// # Errors
     /// The disk could not take it. Nothing may then be said to be finished.
     pub fn sync(&self) -> Result<()> {
+        self.sync_owed()?;
+        self.forget_landed();
+        Ok(())
+    }
+
+    fn sync_owed(&self) -> Result<()> {
         let owed = std::mem::take(&mut *self.owed());
         if owed.is_empty() {
             return Ok(());

@@ -13,6 +13,7 @@ use anyhow::Result;
 
 use crate::{
     cache::{
+        downloads::Download,
         holding::{BlobFile, Holding, age, now},
         pin::{Live, Roots},
         snapshot::Kept,
@@ -79,9 +80,12 @@ pub struct GcReport {
     pub orphan_bytes: u64,
     pub snapshots: usize,
     pub snapshot_bytes: u64,
+    /// Files that were on their way from a hub and that nobody went on with.
+    pub downloads: usize,
+    pub download_bytes: u64,
     /// Folders of dead processes.
     pub abandoned: usize,
-    /// All bytes that go: of results, orphans and snapshots.
+    /// All bytes that go: of results, orphans, snapshots and downloads.
     pub freed: u64,
     /// Bytes of blobs and snapshots that are left.
     pub left: u64,
@@ -112,7 +116,9 @@ impl Cache {
             left: HashMap::new(),
         };
         let snapshots = self.kept_snapshots()?;
-        let (mut report, plan) = marking.mark(self.holdings()?, snapshots, self.available_bytes());
+        let downloads = self.old_downloads(options, before, now)?;
+        let others = (snapshots, downloads);
+        let (mut report, plan) = marking.mark(self.holdings()?, others, self.available_bytes());
         report.live = live.runs.into_keys().collect();
         if options.dry_run {
             return Ok(report);
@@ -130,6 +136,7 @@ pub(super) struct Doomed {
     pub(super) results: Vec<(usize, Vec<Digest>)>,
     pub(super) orphans: Vec<Digest>,
     pub(super) snapshots: Vec<Kept>,
+    pub(super) downloads: Vec<Download>,
 }
 
 struct Marking<'a> {
@@ -147,7 +154,7 @@ impl Marking<'_> {
     fn mark(
         mut self,
         holdings: Vec<Holding>,
-        snapshots: Vec<Kept>,
+        (snapshots, downloads): (Vec<Kept>, Vec<Download>),
         available: Option<u64>,
     ) -> (GcReport, Doomed) {
         let mut report = GcReport::default();
@@ -181,6 +188,12 @@ impl Marking<'_> {
             }
         }
         self.choose_snapshots(snapshots, &mut report, &mut doomed);
+        // As with those: what a live run will come to is not known.
+        if self.live.runs.is_empty() {
+            report.downloads = downloads.len();
+            report.download_bytes = downloads.iter().map(|download| download.bytes).sum();
+            doomed.downloads = downloads;
+        }
         self.make_room(available, &mut report, &mut doomed);
         (report, doomed)
     }
@@ -245,7 +258,7 @@ impl Marking<'_> {
         let all: u64 = self.blobs.values().map(|blob| blob.size).sum();
         let freed: u64 = report.verdicts.iter().map(|verdict| verdict.freed).sum();
         report.left += all - freed - report.orphan_bytes;
-        report.freed = freed + report.orphan_bytes + report.snapshot_bytes;
+        report.freed = freed + report.orphan_bytes + report.snapshot_bytes + report.download_bytes;
         let options = self.options;
         let goal = |report: &GcReport| {
             let over = options

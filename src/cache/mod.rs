@@ -12,6 +12,7 @@ mod commit;
 #[cfg(test)]
 mod crash;
 mod discard;
+mod downloads;
 mod durable;
 mod footprint;
 mod foreign;

@@ -66,7 +66,10 @@ fn link_new(
         Err(error) => error,
     };
     // Over NFS the answer to a link that succeeded may be lost, and its repetition fails.
-    if fs::metadata(draft).is_ok_and(|found| found.nlink() == 2) {
+    let file = |path| fs::symlink_metadata(path).map(|found| (found.dev(), found.ino()));
+    if let (Ok(draft), Ok(placed)) = (file(draft), file(target))
+        && draft == placed
+    {
         return Ok(Placed::New);
     }
     match error.raw_os_error() {

@@ -74,9 +74,10 @@ impl Draft {
     }
 
     /// Makes a draft of a file that a stage wrote, by its name in a folder of
-    /// ours: without copying it. None if somebody else might still write to it.
-    pub(super) fn of_written(path: &Path, file: &File) -> Result<Option<Draft>> {
-        if !is_sole(file).unwrap_or(false) || !same_file(file, path) {
+    /// ours: without copying it. None if somebody else might still write to it,
+    /// which a name beyond those `names` of ours gives away.
+    pub(super) fn of_written(path: &Path, file: &File, names: u64) -> Result<Option<Draft>> {
+        if !is_sole(file, names).unwrap_or(false) || !same_file(file, path) {
             return Ok(None);
         }
         let failed = |error| fault("read", path, 0, error);
@@ -306,7 +307,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("out");
         fs::write(&path, "made").unwrap();
-        let taken = Draft::of_written(&path, &File::open(&path).unwrap()).unwrap();
+        let taken = Draft::of_written(&path, &File::open(&path).unwrap(), 1).unwrap();
         if let Some(draft) = taken {
             assert_eq!((draft.digest, draft.size), (Digest::of(b"made"), 4));
             let target = folder.path().join("ab/blob");
@@ -320,6 +321,6 @@ mod tests {
         fs::write(&path, "made").unwrap();
         let _writer = OpenOptions::new().append(true).open(&path).unwrap();
         let open = File::open(&path).unwrap();
-        assert!(Draft::of_written(&path, &open).unwrap().is_none());
+        assert!(Draft::of_written(&path, &open, 1).unwrap().is_none());
     }
 }

@@ -97,12 +97,15 @@ impl Cache {
         path: &Path,
         ours: Ours,
     ) -> Result<(Digest, u64)> {
-        let written = match ours {
-            Ours::Yes => Draft::of_written(path, file)?,
-            Ours::No => None,
-        };
-        match written {
-            Some(draft) => self.keep(draft),
+        if let Ours::No = ours {
+            return self.put(file, found.len());
+        }
+        let names = self.known_names(found);
+        if let Some(draft) = Draft::of_written(path, file, names)? {
+            return self.keep(draft);
+        }
+        match self.kept(file, found)? {
+            Some(kept) => Ok(kept),
             None => self.put(file, found.len()),
         }
     }
@@ -138,7 +141,7 @@ impl Cache {
     }
 
     /// Bytes that were checked before stay so, though their stamp moved.
-    fn trust_renewed(&self, digest: &Digest, before: &Metadata, target: &Path) {
+    pub(super) fn trust_renewed(&self, digest: &Digest, before: &Metadata, target: &Path) {
         let known = self.checked().get(digest) == Some(&Stamp::of(before));
         if known && let Ok(found) = fs::metadata(target) {
             self.checked().insert(*digest, Stamp::of(&found));
@@ -147,7 +150,7 @@ impl Cache {
 
     /// What stands at a blob's place. A file of the wrong size must not count
     /// as ours and makes way.
-    fn standing(&self, target: &Path, size: u64) -> Result<Option<Metadata>> {
+    pub(super) fn standing(&self, target: &Path, size: u64) -> Result<Option<Metadata>> {
         match fs::symlink_metadata(target) {
             Ok(found) if found.is_file() && found.len() == size => Ok(Some(found)),
             Ok(found) => {

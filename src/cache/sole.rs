@@ -1,21 +1,22 @@
-//! Whether a file is ours alone: whoever wrote it has closed it and knows no
-//! other name of it. Only then may it become a blob without being copied.
+//! Whether a file is ours alone: whoever wrote it has closed it, and no name of
+//! it is known to others. Only then may it become a blob without being copied.
 use std::{fs::File, io, os::unix::fs::MetadataExt};
 
 /// Chooses the signal of a lease; not among the names that libc has.
 #[cfg(target_os = "linux")]
 const F_SETSIG: libc::c_int = 10;
 
-/// Whether nobody has this file open for writing or mapped for it, it has one
-/// name, and it belongs to this user. False wherever the system cannot tell.
+/// Whether nobody has this file open for writing or mapped for it, it has the
+/// `names` that we know and no other, and it belongs to this user. False
+/// wherever the system cannot tell.
 #[cfg(target_os = "linux")]
-pub(super) fn is_sole(file: &File) -> io::Result<bool> {
+pub(super) fn is_sole(file: &File, names: u64) -> io::Result<bool> {
     use std::os::fd::AsRawFd;
 
     let about = file.metadata()?;
     // SAFETY: the call has no arguments and cannot fail.
     let user = unsafe { libc::geteuid() };
-    if about.nlink() != 1 || about.uid() != user {
+    if about.nlink() != names || about.uid() != user {
         return Ok(false);
     }
     let fd = file.as_raw_fd();
@@ -32,7 +33,7 @@ pub(super) fn is_sole(file: &File) -> io::Result<bool> {
 }
 
 #[cfg(not(target_os = "linux"))]
-pub(super) fn is_sole(_file: &File) -> io::Result<bool> {
+pub(super) fn is_sole(_file: &File, _names: u64) -> io::Result<bool> {
     Ok(false)
 }
 
@@ -47,7 +48,7 @@ mod tests {
         let place = tempfile::tempdir().unwrap();
         let path = place.path().join("file");
         fs::write(&path, "text").unwrap();
-        let sole = || is_sole(&File::open(&path).unwrap()).unwrap();
+        let sole = || is_sole(&File::open(&path).unwrap(), 1).unwrap();
         if !sole() {
             // This file system has no leases: everything is copied.
             return;
@@ -75,5 +76,6 @@ mod tests {
         assert!(sole());
         fs::hard_link(&path, place.path().join("second")).unwrap();
         assert!(!sole());
+        assert!(is_sole(&File::open(&path).unwrap(), 2).unwrap());
     }
 }

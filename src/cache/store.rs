@@ -1,7 +1,7 @@
 //! The cache as a place: opening, its format, where things lie, what it has to
 //! say to people. Owns the layout of the folder and no content.
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     fs,
     io::{self, Read},
     path::{Path, PathBuf, absolute},
@@ -46,6 +46,8 @@ struct Inner {
     idle_scratch: Mutex<Vec<PathBuf>>,
     /// Files that are published and not yet synced.
     owed: Mutex<BTreeSet<PathBuf>>,
+    /// Downloads whose result has a record, and their sizes in bytes.
+    landed: Mutex<BTreeMap<PathBuf, u64>>,
 }
 
 impl Cache {
@@ -90,6 +92,7 @@ impl Cache {
                 drafts: Mutex::default(),
                 idle_scratch: Mutex::default(),
                 owed: Mutex::default(),
+                landed: Mutex::default(),
             }),
         }
     }
@@ -130,11 +133,6 @@ impl Cache {
         Ok(folder)
     }
 
-    /// Where downloads lie that are not whole yet; outlives attempts.
-    pub fn downloads(&self) -> PathBuf {
-        self.inner.root.join("tmp").join("downloads")
-    }
-
     /// Bytes that can still be written, where the system tells.
     pub fn available_bytes(&self) -> Option<u64> {
         available(&self.inner.root)
@@ -159,6 +157,10 @@ impl Cache {
 
     pub(super) fn owed(&self) -> MutexGuard<'_, BTreeSet<PathBuf>> {
         guard(&self.inner.owed)
+    }
+
+    pub(super) fn landed(&self) -> MutexGuard<'_, BTreeMap<PathBuf, u64>> {
+        guard(&self.inner.landed)
     }
 
     pub(super) fn trees(&self) -> MutexGuard<'_, HashMap<Digest, Arc<Tree>>> {

@@ -60,6 +60,15 @@ impl Cache {
                 report.left += snapshot.bytes;
             }
         }
+        for download in &doomed.downloads {
+            let _gate = self.watched_gate(&mut watch, report)?;
+            if !watch.live.runs.is_empty() || !download.remove()? {
+                report.spared += 1;
+                report.downloads -= 1;
+                report.download_bytes -= download.bytes;
+                report.freed -= download.bytes;
+            }
+        }
         Ok(())
     }
 

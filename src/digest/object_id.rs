@@ -13,6 +13,13 @@ pub enum ObjectId {
     GitSha1([u8; 20]),
 }
 
+impl ObjectId {
+    /// The id as the name of a file.
+    pub fn file_name(&self) -> String {
+        self.to_string().replace(':', "-")
+    }
+}
+
 /// A text that names no object.
 #[derive(Debug, PartialEq, Eq)]
 pub struct NotAnObject(String);

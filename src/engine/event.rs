@@ -4,7 +4,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::engine::moment::Moment;
+use crate::{engine::moment::Moment, stage::Unit};
 
 /// The version of the stream. It is raised when a field changes its meaning or
 /// goes; new events and fields come without.
@@ -47,6 +47,9 @@ pub enum Event {
         pass: u64,
         done: u64,
         total: u64,
+        /// What both count; left out for steps.
+        #[serde(default, skip_serializing_if = "Unit::is_steps")]
+        unit: Unit,
         note: String,
     },
     Log {
@@ -132,6 +135,30 @@ pub struct EventLine<E = Event> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_an_unusual_unit_is_told() {
+        let progress = |unit| EventLine {
+            event: Event::Progress {
+                pass: 1,
+                done: 2,
+                total: 3,
+                unit,
+                note: "x".to_owned(),
+            },
+            at: Moment::default(),
+        };
+        for (unit, told) in [(Unit::Steps, ""), (Unit::Bytes, "\"unit\":\"bytes\",")] {
+            let text = serde_json::to_string(&progress(unit)).unwrap();
+            let expected = format!(
+                "{{\"event\":\"progress\",\"pass\":1,\"done\":2,\"total\":3,{told}\"note\":\"x\",\
+                 \"at\":\"1970-01-01T00:00:00.000Z\"}}"
+            );
+            assert_eq!(text, expected);
+            let back: EventLine = serde_json::from_str(&text).unwrap();
+            assert_eq!(back, progress(unit));
+        }
+    }
 
     #[test]
     fn a_line_begins_with_its_event_and_comes_back() {

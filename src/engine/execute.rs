@@ -5,6 +5,7 @@
 mod again;
 mod deliver;
 mod differ;
+mod downloads;
 mod elsewhere;
 mod guard;
 mod hear;
@@ -32,6 +33,7 @@ use crate::{
         capacity::Capacity,
         event::{Event, RunTotals},
         execute::{
+            downloads::Downloads,
             elsewhere::{Elsewhere, LOOK},
             guard::Guarded,
             mend::Mending,
@@ -129,6 +131,7 @@ pub fn execute(
         failed: BTreeSet::new(),
         name: options.run,
         elsewhere: Elsewhere::new(),
+        downloads: Downloads::new(pipeline, graph, externals),
         mending: Mending::default(),
         stat: RefCell::default(),
         passing: Passing::default(),
@@ -203,6 +206,7 @@ struct Run<'a> {
     /// The run's name.
     name: &'a str,
     elsewhere: Elsewhere,
+    downloads: Downloads,
     mending: Mending,
     /// Digests of externals; loaded when the first pass looks at one.
     stat: RefCell<Option<StatIndex>>,

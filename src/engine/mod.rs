@@ -16,6 +16,7 @@ mod roots;
 mod schedule;
 mod task;
 
+pub use crate::stage::Unit;
 pub use capacity::Capacity;
 pub use event::{EVENT_FORMAT, Event, EventLine, RunTotals, StagePlan};
 pub use execute::{Deliver, Done, Options, Outcome, execute};

@@ -9,7 +9,7 @@ use crate::{
     artifact::Coords,
     cache::Content,
     digest::Digest,
-    stage::{Foreign, Pinned},
+    stage::{Foreign, Pinned, Unit},
 };
 
 /// One pass of one stage: an instance, or the wanted marks of a family.
@@ -70,6 +70,7 @@ pub enum Report {
         task: u64,
         done: u64,
         total: u64,
+        unit: Unit,
         note: String,
     },
     Log {

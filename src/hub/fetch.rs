@@ -1,28 +1,24 @@
 //! One file, whole and right, or an error: resumed, checked, asked for again.
-use std::{io::Read, path::Path};
+use std::path::Path;
 
 use anyhow::Result;
-use ureq::http::{HeaderMap, header};
 
 use crate::{
-    disk::make_folder,
+    disk::{Held, make_folder},
     hub::{
         attempts::Attempts,
-        fault::{Reason, Subject, Trouble},
+        fault::{Reason, Subject},
         hooks::Hooks,
         listing::RemoteFile,
-        locked::Held,
+        locked,
         part::Part,
-        transport::{Asked, Hub, NO_RANGE},
+        transport::{Asked, Hub},
         url::escape,
     },
 };
 
 /// How often a whole file is fetched before its bytes are given up.
 const WHOLE: u32 = 3;
-
-/// Bytes taken from a connection at once.
-const PIECE: usize = 256 << 10;
 
 /// New bytes that are progress: less, again and again, would never end.
 const PROGRESS: u64 = 1 << 20;
@@ -31,7 +27,8 @@ impl Hub {
     /// Makes `part` the whole file, every byte of it hashed. What an earlier
     /// attempt left there is taken up (after hashing it), so a caller keeps
     /// `part` for next time after an error. Durable it is not: who publishes it
-    /// says `fsync`.
+    /// says `fsync`. Nobody here writes to a file that is whole: it may get
+    /// other names.
     ///
     /// Others who fetch into the same place wait until the answer is dropped.
     ///
@@ -55,7 +52,7 @@ impl Hub {
         if let Some(folder) = part.parent() {
             make_folder(folder)?;
         }
-        let held = Held::take(part, hooks)?;
+        let held = locked::take(part, hooks)?;
         let mut part = Part::open(part, file, hooks)?;
         if part.is_whole() && !part.is_right() {
             (hooks.tell)(&format!("{}: what was here is damaged", asked.subject));
@@ -90,7 +87,7 @@ impl Hub {
         let mut attempts = Attempts::new(self, asked, hooks);
         let mut furthest = part.done();
         while !part.is_whole() {
-            let ended = self.fill_once(asked, file, part, hooks);
+            let ended = self.fill_once(asked, file.size, part, hooks);
             if part.done() >= furthest.saturating_add(PROGRESS.min(file.size / 16).max(1)) {
                 furthest = part.done();
                 attempts.progressed();
@@ -102,87 +99,5 @@ impl Hub {
             }
         }
         Ok(())
-    }
-
-    /// One request for what is missing.
-    fn fill_once(
-        &self,
-        asked: &Asked,
-        file: &RemoteFile,
-        part: &mut Part<'_>,
-        hooks: &Hooks<'_>,
-    ) -> Result<(), Trouble> {
-        let answer = self.get(asked, part.done(), hooks);
-        if let Err(Trouble::Hub(Reason::Nonsense(what), _)) = &answer
-            && what == NO_RANGE
-        {
-            part.restart()?;
-        }
-        let answer = answer?;
-        if answer.response.status().as_u16() == 206 {
-            if !continues(answer.response.headers(), part.done(), file.size) {
-                part.restart()?;
-                return Err(Reason::Nonsense("another range than asked for".to_owned()).into());
-            }
-        } else if part.done() > 0 {
-            // Ranges mean nothing to this server.
-            part.restart()?;
-        }
-        let url = answer.url;
-        let mut body = answer.response.into_body().into_reader();
-        let mut piece = vec![0; PIECE];
-        while !part.is_whole() {
-            let count = body
-                .read(&mut piece)
-                .map_err(|error| self.reason(error.into(), &url))?;
-            if count == 0 {
-                break;
-            }
-            part.append(&piece[..count])?;
-            (hooks.report)(part.done(), file.size);
-            (hooks.go_on)()?;
-        }
-        Ok(())
-    }
-}
-
-/// Whether `Content-Range: bytes FROM-LAST/SIZE` goes on where we are.
-fn continues(headers: &HeaderMap, from: u64, size: u64) -> bool {
-    let range = headers.get(header::CONTENT_RANGE);
-    let range = range.and_then(|range| range.to_str().ok()?.trim().strip_prefix("bytes "));
-    range.is_some_and(|range| {
-        let Some((range, total)) = range.split_once('/') else {
-            return false;
-        };
-        let first = range
-            .split('-')
-            .next()
-            .and_then(|first| first.trim().parse().ok());
-        first == Some(from) && (total == "*" || total.trim().parse() == Ok(size))
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_the_range_that_was_asked_for_continues() {
-        let says = |value: &str| {
-            let mut headers = HeaderMap::new();
-            headers.insert(header::CONTENT_RANGE, value.parse().unwrap());
-            continues(&headers, 7, 20)
-        };
-        assert!(says("bytes 7-19/20") && says("bytes 7-9/*"));
-        for wrong in [
-            "bytes 8-19/20",
-            "bytes 7-19/21",
-            "7-19/20",
-            "bytes */20",
-            "",
-        ] {
-            assert!(!says(wrong), "{wrong}");
-        }
-        assert!(!continues(&HeaderMap::new(), 0, 1));
     }
 }

@@ -7,14 +7,14 @@ use std::{
 use anyhow::Result;
 
 /// The longest that a wait goes without asking whether to go on.
-const SLICE: Duration = Duration::from_millis(50);
+pub(super) const SLICE: Duration = Duration::from_millis(50);
 
 /// What is called while the hub is asked.
 ///
-/// `go_on` is asked before each request, for each piece that comes, and all the
-/// time in waits of ours (not while a socket is silent: that lasts
-/// [`crate::hub::Patience::idle`] at most). Its error ends the work at once and
-/// is passed on as it is.
+/// `go_on` is asked before each request, for each piece that comes, all the time
+/// in waits of ours, and while the connection that a file comes by is silent (not
+/// while a listing is asked for, nor while one is being made). Its error ends the
+/// work at once and is passed on as it is.
 #[derive(Clone, Copy)]
 pub struct Hooks<'h> {
     /// Bytes of the file that are there, and its size.

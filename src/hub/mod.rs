@@ -17,6 +17,7 @@ mod part;
 mod refs;
 mod retry_after;
 mod settings;
+mod stream;
 mod transport;
 mod url;
 mod user_cache;
@@ -24,7 +25,8 @@ mod user_cache;
 pub use fault::{Fault, Reason};
 pub use hooks::Hooks;
 pub use listing::RemoteFile;
-pub use locked::Held;
 pub use refs::Ref;
 pub use settings::{Patience, Settings};
 pub use transport::Hub;
+
+pub use crate::disk::Held;

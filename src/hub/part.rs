@@ -1,7 +1,7 @@
 //! A file on its way: its bytes so far and their hash, which always agree.
 use std::{
     fs::{self, File},
-    io::{self, Read, Seek, SeekFrom, Write},
+    io::{self, Read, Write},
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
 };
@@ -90,12 +90,13 @@ pub(super) struct Part<'f> {
 impl<'f> Part<'f> {
     /// Opens what an earlier attempt left, and hashes it; or begins.
     pub(super) fn open(path: &Path, wanted: &'f RemoteFile, hooks: &Hooks<'_>) -> Result<Part<'f>> {
-        let file = File::options()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .custom_flags(libc::O_NOFOLLOW)
+        let mut options = File::options();
+        options.read(true).custom_flags(libc::O_NOFOLLOW);
+        // One that is whole may be a blob by another name: it is only looked at.
+        if !fs::symlink_metadata(path).is_ok_and(|found| found.len() == wanted.size) {
+            options.write(true).create(true).truncate(false);
+        }
+        let file = options
             .open(path)
             .map_err(|error| fault("open", path, wanted.size, error))?;
         let mut part = Part {
@@ -145,12 +146,15 @@ impl<'f> Part<'f> {
         Ok(())
     }
 
-    /// Forgets all bytes.
+    /// Forgets all bytes: begins a new file, whatever other names the old one has.
     pub(super) fn restart(&mut self) -> Result<()> {
-        self.file
-            .set_len(0)
-            .and_then(|()| self.file.seek(SeekFrom::Start(0)))
-            .map_err(|error| fault("empty", &self.path, 0, error))?;
+        let removed = fs::remove_file(&self.path);
+        removed.map_err(|error| fault("remove", &self.path, 0, error))?;
+        self.file = File::options()
+            .write(true)
+            .create_new(true)
+            .open(&self.path)
+            .map_err(|error| fault("create", &self.path, self.wanted.size, error))?;
         self.check = Check::new(self.wanted);
         self.done = 0;
         Ok(())
@@ -192,6 +196,32 @@ mod tests {
             id(b"hello", ObjectId::Sha256([0; 32])),
             "sha256:2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824"
         );
+    }
+
+    #[test]
+    fn what_has_another_name_is_never_written_to() {
+        let folder = tempfile::tempdir().unwrap();
+        let (part, blob) = (folder.path().join("part"), folder.path().join("blob"));
+        let id = "git-sha1:b6fc4c620b67d95f953a5c1c1230aaab5db5a1b0";
+        let file = RemoteFile {
+            path: "x".to_owned(),
+            size: 5,
+            id: id.parse().unwrap(),
+        };
+        for there in ["hallo", "hello and more", "hello"] {
+            let _ = fs::remove_file(&part);
+            fs::write(&blob, there).unwrap();
+            fs::hard_link(&blob, &part).unwrap();
+            let mut open = Part::open(&part, &file, &Hooks::SILENT).unwrap();
+            if !open.is_right() {
+                open.restart().unwrap();
+                open.append(b"hello").unwrap();
+                assert!(open.is_right());
+            }
+            assert_eq!(fs::read(&part).unwrap(), b"hello");
+            assert_eq!(fs::read(&blob).unwrap(), there.as_bytes());
+            fs::remove_file(&blob).unwrap();
+        }
     }
 
     #[test]

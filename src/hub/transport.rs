@@ -2,7 +2,10 @@
 //! goes to the hub's own origin and to nobody else.
 use std::{
     io::{self, Read},
-    sync::atomic::{AtomicBool, Ordering},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -36,7 +39,7 @@ pub(super) const NO_RANGE: &str = "no such range";
 #[derive(Debug)]
 pub struct Hub {
     pub(super) settings: Settings,
-    agent: Agent,
+    agent: Mutex<Agent>,
     /// Whether anybody ever answered.
     heard: AtomicBool,
 }
@@ -76,7 +79,7 @@ impl Hub {
             config
         };
         Hub {
-            agent: config.build().new_agent(),
+            agent: Mutex::new(config.build().new_agent()),
             settings,
             heard: AtomicBool::new(false),
         }
@@ -84,6 +87,20 @@ impl Hub {
 
     pub fn settings(&self) -> &Settings {
         &self.settings
+    }
+
+    /// What makes connections and keeps them.
+    pub(super) fn agent(&self) -> Agent {
+        let agent = self.agent.lock().unwrap_or_else(PoisonError::into_inner);
+        agent.clone()
+    }
+
+    /// Ends all connections, also those that somebody waits at; whoever asks
+    /// again makes new ones.
+    pub(super) fn hang_up(&self) {
+        let mut agent = self.agent.lock().unwrap_or_else(PoisonError::into_inner);
+        let fresh = agent.config().clone().new_agent();
+        std::mem::replace(&mut *agent, fresh).shutdown();
     }
 
     pub(super) fn was_heard(&self) -> bool {
@@ -141,7 +158,7 @@ impl Hub {
         asked: &Asked,
         hooks: &Hooks<'_>,
     ) -> Result<(T, Option<Url>), Trouble> {
-        let answer = self.get(asked, 0, hooks)?;
+        let answer = self.get(&self.agent(), asked, 0, hooks.go_on)?;
         let (url, next) = (answer.url, next_page(answer.response.headers()));
         let mut text = Vec::new();
         let body = answer.response.into_body().into_reader();
@@ -155,14 +172,15 @@ impl Hub {
     /// An answer of 200, or 206 where `from` is not 0; redirects are followed.
     pub(super) fn get(
         &self,
+        agent: &Agent,
         asked: &Asked,
         from: u64,
-        hooks: &Hooks<'_>,
+        go_on: &dyn Fn() -> Result<()>,
     ) -> Result<Answer, Trouble> {
         let mut url = asked.url.clone();
         for _ in 0..=REDIRECTS {
-            (hooks.go_on)()?;
-            let response = self.send(&url, from)?;
+            go_on()?;
+            let response = self.send(agent, &url, from)?;
             let status = response.status().as_u16();
             let own = url.same_origin(&self.settings.endpoint);
             if response.status().is_redirection() && status != 304 {
@@ -180,11 +198,11 @@ impl Hub {
         Err(Reason::Nonsense("redirected in a circle".to_owned()).into())
     }
 
-    fn send(&self, url: &Url, from: u64) -> Result<Response<Body>, Trouble> {
+    fn send(&self, agent: &Agent, url: &Url, from: u64) -> Result<Response<Body>, Trouble> {
         if self.settings.offline {
             return Err(Reason::Offline.into());
         }
-        let mut request = self.agent.get(url.to_string());
+        let mut request = agent.get(url.to_string());
         if from > 0 {
             request = request.header(header::RANGE, format!("bytes={from}-"));
         }

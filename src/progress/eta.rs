@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    engine::Moment,
+    engine::{Moment, Unit},
     progress::{Running, StageTally, Tally},
 };
 
@@ -109,6 +109,11 @@ impl Running {
     fn left_ms(&self, each: Option<u64>, now: Moment) -> Option<u64> {
         if self.instances == 0 {
             return Some(0);
+        }
+        if self.unit == Unit::Bytes
+            && let Some(ms) = self.transfer_ms()
+        {
+            return Some(ms);
         }
         let spent = now.ms_since(self.since);
         if self.done > self.began_at && self.total >= self.done {

@@ -3,6 +3,7 @@
 mod eta;
 mod json;
 mod live;
+mod pace;
 mod plain;
 mod tally;
 mod words;
@@ -14,7 +15,7 @@ pub use json::Json;
 pub use live::Live;
 pub use plain::Plain;
 pub use tally::{Failure, Running, StageTally, Tally, log_name};
-pub use words::{ago, duration, plural};
+pub use words::{ago, amount, duration, plural};
 
 /// Someone who watches a run.
 pub trait Reader {

@@ -202,7 +202,7 @@ impl<W: Write> Reader for Plain<W> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::{RunTotals, StagePlan};
+    use crate::engine::{RunTotals, StagePlan, Unit};
 
     fn plan(stage: &str, instances: usize, estimate_ms: Option<u64>) -> StagePlan {
         StagePlan {
@@ -273,6 +273,7 @@ mod tests {
             pass: 1,
             done,
             total: 40,
+            unit: Unit::Steps,
             note: "loss 0.5".into(),
         };
         let log = |n: u32| Event::Log {
@@ -330,5 +331,48 @@ failed: b@to=2, with the same pass
 ";
         let said = String::from_utf8(plain.out).unwrap();
         assert_eq!(said, expected);
+    }
+
+    #[test]
+    fn a_download_is_told_with_rate_and_time_left() {
+        let mut plain = Plain::new(Vec::new(), "logs".into());
+        let begin = Event::RunStarted {
+            format: 1,
+            run: "r".into(),
+            pipeline: "ladder".into(),
+            program: "vgh".into(),
+            instances: 1,
+            cached: 0,
+            to_run: 1,
+            maybe: 0,
+            jobs: 1,
+            stages: vec![plan("checkpoint", 1, None)],
+        };
+        let progress = |done| Event::Progress {
+            pass: 1,
+            done,
+            total: 5_940_000_000,
+            unit: Unit::Bytes,
+            note: "model.safetensors".into(),
+        };
+        let mut story = vec![
+            (0, begin),
+            (0, started(1, "checkpoint", "checkpoint@step=1000", &[])),
+        ];
+        // What was there already is hashed fast; then 42 MB come a second.
+        story.push((1, progress(500_000_000)));
+        story.push((2, progress(1_800_000_000)));
+        story.extend((3..=31).map(|s| (s, progress(1_800_000_000 + (s - 2) * 42_000_000))));
+        for (second, event) in story {
+            let at = format!("2026-01-01T00:00:{second:02}Z");
+            plain.see(&event, at.parse().unwrap());
+        }
+        let said = String::from_utf8(plain.out).unwrap();
+        let last = said.lines().last().unwrap();
+        assert_eq!(
+            last,
+            "30 s: 0 of 1 done, about 71 s left; checkpoint@step=1000 3.0 GB of 5.9 GB, 42 MB/s, \
+             71 s left, model.safetensors (30 s)"
+        );
     }
 }

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, HashMap};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    engine::{Event, Moment, RunTotals, StagePlan},
-    progress::Reader,
+    engine::{Event, Moment, RunTotals, StagePlan, Unit},
+    progress::{Reader, amount, duration, pace::Pace},
 };
 
 /// Lines of a pass's log that are kept for when it fails.
@@ -73,6 +73,11 @@ pub struct Running {
     pub began_at: u64,
     pub done: u64,
     pub total: u64,
+    pub unit: Unit,
+    /// Of bytes, how many come in a second, once that is known.
+    pub rate: Option<u64>,
+    #[serde(skip)]
+    pace: Pace,
     pub note: String,
     pub log_lines: usize,
     pub log_tail: Vec<String>,
@@ -121,20 +126,45 @@ impl Running {
         format!("{}{reach}{}", self.instance, resumed.unwrap_or_default())
     }
 
-    /// `12/30 loss 0.31`, empty before the first word.
+    /// `12/30 loss 0.31`, or `3.1 GB of 5.9 GB, 42 MB/s, 67 s left, NAME`; empty
+    /// before the first word.
     pub fn progress(&self) -> String {
         if self.total == 0 {
             return self.note.clone();
+        }
+        if self.unit == Unit::Bytes {
+            let mut text = format!("{} of {}", amount(self.done), amount(self.total));
+            if let Some(rate) = self.rate {
+                text.push_str(&format!(", {}/s", amount(rate)));
+            }
+            if let Some(ms) = self.transfer_ms() {
+                let left = match ms / 1000 {
+                    s @ 0..10 => format!("{s} s"),
+                    _ => duration(ms),
+                };
+                text.push_str(&format!(", {left} left"));
+            }
+            return format!("{text}, {}", self.note);
         }
         let text = format!("{}/{} {}", self.done, self.total, self.note);
         text.trim_end().to_owned()
     }
 
-    fn advance(&mut self, done: u64, total: u64, note: &str) {
+    /// What the rest of the bytes will take at their rate, in whole seconds.
+    pub(super) fn transfer_ms(&self) -> Option<u64> {
+        let rate = self.rate.filter(|rate| *rate > 0)?;
+        let left = self.total.saturating_sub(self.done);
+        Some(left.div_ceil(rate) * 1000)
+    }
+
+    fn advance(&mut self, (done, total): (u64, u64), unit: Unit, note: &str, at: Moment) {
         if self.total == 0 {
             self.began_at = self.resumed_at.unwrap_or(0);
         }
-        (self.done, self.total) = (done, total);
+        (self.done, self.total, self.unit) = (done, total, unit);
+        if unit == Unit::Bytes {
+            self.rate = self.pace.see(done, at);
+        }
         note.clone_into(&mut self.note);
     }
 
@@ -217,10 +247,11 @@ impl Reader for Tally {
                 pass,
                 done,
                 total,
+                unit,
                 note,
             } => {
                 if let Some(running) = self.running.get_mut(pass) {
-                    running.advance(*done, *total, note);
+                    running.advance((*done, *total), *unit, note, at);
                 }
             }
             Event::Log { pass, line } => {

@@ -13,8 +13,8 @@ use anyhow::{Context as _, Result, bail};
 
 use crate::{
     artifact::Artifact,
-    digest::Digest,
-    stage::{open::Foreign, reference::Pinned},
+    digest::{Digest, ObjectId},
+    stage::{open::Foreign, reference::Pinned, unit::Unit},
 };
 
 /// The artifacts on a stage's input ports.
@@ -79,7 +79,7 @@ pub struct Resume {
 
 /// Where a running stage's words go: the worker's event stream, or a test.
 pub trait Sink {
-    fn progress(&self, done: u64, total: u64, note: &str);
+    fn progress(&self, done: u64, total: u64, unit: Unit, note: &str);
     fn log(&self, line: &str);
     /// A mark of a progressive kind has been reached; `outputs` are its results.
     fn reached(&self, mark: u64, outputs: Outputs) -> Result<()>;
@@ -154,14 +154,20 @@ impl Context<'_> {
             .with_context(|| format!("reference `{param}` was not delivered"))
     }
 
-    /// A folder that outlives the stage, so that the next attempt finds what
-    /// this one has downloaded.
-    pub fn downloads(&self) -> &Path {
-        &self.downloads
+    /// Where a file of a hub is downloaded to. It outlives the stage, so that the
+    /// next attempt finds what this one has fetched; it goes once the stage's
+    /// result is there.
+    pub fn download(&self, id: &ObjectId) -> PathBuf {
+        self.downloads.join(id.file_name())
     }
 
     pub fn progress(&self, done: u64, total: u64, note: &str) {
-        self.sink.progress(done, total, note);
+        self.sink.progress(done, total, Unit::Steps, note);
+    }
+
+    /// The same where bytes are counted.
+    pub fn progress_bytes(&self, done: u64, total: u64, note: &str) {
+        self.sink.progress(done, total, Unit::Bytes, note);
     }
 
     pub fn log(&self, line: &str) {

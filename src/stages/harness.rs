@@ -13,7 +13,7 @@ use tempfile::TempDir;
 use crate::{
     artifact::{Artifact, Body},
     digest::{Tree, TreeEntry, of_file},
-    stage::{Context, Foreign, Held, Inputs, Outputs, Produced, Resume, Sink, Stage},
+    stage::{Context, Foreign, Held, Inputs, Outputs, Produced, Resume, Sink, Stage, Unit},
 };
 
 /// What a run left behind; its files live as long as it does.
@@ -182,7 +182,7 @@ struct Keep {
 }
 
 impl Sink for Keep {
-    fn progress(&self, done: u64, _total: u64, _note: &str) {
+    fn progress(&self, done: u64, _total: u64, _unit: Unit, _note: &str) {
         self.done.set(done);
     }
 

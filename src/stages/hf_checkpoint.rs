@@ -122,7 +122,9 @@ impl Stage for HfCheckpoint {
         let named = || format!("{} at {}", pinned.repo, pinned.name);
         let folder = context.scratch().join("checkpoint");
         disk::make_folder(&folder)?;
-        Fetching::new(pinned, context)?.all(&folder)?;
+        let fetching = Fetching::new(pinned, context)?;
+        fetching.make_sure_of_room()?;
+        fetching.all(&folder)?;
         let files = Files::of_folder(&folder).with_context(named)?;
         local_checkpoint::check(&files).with_context(named)?;
         Position {
@@ -162,6 +164,27 @@ impl<'a> Fetching<'a> {
         })
     }
 
+    /// Refuses what cannot fit before the first byte of it comes.
+    fn make_sure_of_room(&self) -> Result<()> {
+        let there = |file: &Listed| {
+            let part = fs::metadata(self.context.download(&file.id));
+            part.map_or(0, |part| part.len().min(file.size))
+        };
+        let files = self.pinned.files.values();
+        let missing: u64 = files.map(|file| file.size - there(file)).sum();
+        let place = self.context.scratch();
+        match disk::available(place) {
+            Some(free) if free < missing => bail!(
+                "{} at {} does not fit: {missing} bytes are still to come, {free} are free where \
+                 the cache is: make room (`vgh cache gc`) or choose another place with --cache or \
+                 VGH_CACHE",
+                self.pinned.repo,
+                self.pinned.name
+            ),
+            _ => Ok(()),
+        }
+    }
+
     fn all(&self, folder: &Path) -> Result<()> {
         let mut before = 0;
         for (path, file) in &self.pinned.files {
@@ -178,7 +201,9 @@ impl<'a> Fetching<'a> {
     fn one(&self, path: &str, file: &Listed, before: u64, target: &Path) -> Result<()> {
         let (repo, commit) = (&self.pinned.repo, &self.pinned.commit);
         let total = self.pinned.size();
-        let report = |done: u64, _size: u64| self.context.progress(before + done, total, path);
+        let report = |done: u64, _size: u64| {
+            self.context.progress_bytes(before + done, total, path);
+        };
         let tell = |line: &str| self.context.log(line);
         let go_on = || self.context.go_on();
         let hooks = Hooks {
@@ -194,11 +219,13 @@ impl<'a> Fetching<'a> {
         if let Some(kept) = self.hub.cached(repo, commit, &remote, &hooks)? {
             return disk::copy(&kept, target);
         }
-        let name = file.id.to_string().replace(':', "-");
-        let part = self.context.downloads().join(name);
+        let part = self.context.download(&file.id);
         let held = self.hub.fetch(repo, commit, &remote, &part, &hooks)?;
-        // While it is held: nobody else takes it from under us.
-        fs::rename(&part, target)
+        // By a second name, so that the download outlives us until the result is
+        // there. While it is held: nobody else begins it anew under us.
+        fs::hard_link(&part, target)
+            // A file system, or an owner, that allows no second name.
+            .or_else(|_| fs::rename(&part, target))
             .map_err(|error| disk::fault("write", target, file.size, error))?;
         drop(held);
         Ok(())

@@ -1,5 +1,10 @@
 //! `vgh cache`: what is listed, removed, checked, dropped and found.
-use std::{collections::BTreeSet, fs, process::Output};
+use std::{
+    collections::BTreeSet,
+    fs::{self, File},
+    process::Output,
+    time::Duration,
+};
 
 use serde_json::Value;
 
@@ -220,9 +225,9 @@ fn what_was_not_used_for_long_goes_first() {
     let used = |at: usize, hours: u64| {
         let record = project.cache().records().unwrap().nth(at).unwrap();
         let path = project.cache().record_path(&record.key);
-        let then = vgh::cache::now() - std::time::Duration::from_hours(hours);
+        let then = vgh::cache::now() - Duration::from_hours(hours);
         let times = fs::FileTimes::new().set_accessed(then).set_modified(then);
-        fs::File::open(path).unwrap().set_times(times).unwrap();
+        File::open(path).unwrap().set_times(times).unwrap();
         record.key.to_string()
     };
     let old: Vec<String> = (0..8).map(|at| used(at, 100 + at as u64)).collect();
@@ -242,4 +247,67 @@ fn what_was_not_used_for_long_goes_first() {
         uses.clone()
             .all(|record| record["used_s_ago"].as_u64().unwrap() < 3600)
     );
+}
+
+#[test]
+fn downloads_that_nobody_goes_on_with_go() {
+    let project = project();
+    let folder = project.file("cache/tmp/downloads");
+    let part = |name: &str, hours: u64| {
+        fs::create_dir_all(&folder).unwrap();
+        let path = folder.join(name);
+        fs::write(&path, vec![1; 1000]).unwrap();
+        let then = vgh::cache::now() - Duration::from_hours(hours);
+        File::options()
+            .write(true)
+            .open(&path)
+            .unwrap()
+            .set_modified(then)
+            .unwrap();
+        path
+    };
+    let (young, middle) = (part("sha256-0a", 0), part("sha256-0b", 23));
+    let (old, held) = (part("sha256-0c", 25), part("sha256-0d", 25));
+    // Left by a process that was killed, the first beside its file.
+    for name in ["sha256-0c.lock", "sha256-0e.lock"] {
+        fs::write(folder.join(name), "").unwrap();
+    }
+    let lock = File::create(folder.join("sha256-0d.lock")).unwrap();
+    lock.lock().unwrap();
+    // One whose result is there: its bytes are the blob's.
+    let blob = json(&project, &["path", "small.toml", "prompts@i=2"]);
+    let blob = blob[0]["path"].as_str().unwrap().to_owned();
+    fs::hard_link(&blob, folder.join("sha256-0f")).unwrap();
+
+    let gc = ["gc", "--grace", "0s"];
+    let dry = json(&project, &[&gc[..], &["--dry-run"]].concat());
+    assert_eq!(
+        (&dry["downloads"], &dry["download_bytes"]),
+        (&2.into(), &1000.into())
+    );
+    assert!(old.exists());
+    let real = json(&project, &gc);
+    assert_eq!(real["downloads"], 2);
+    assert_eq!(real["freed_bytes"], 1000);
+    assert_eq!(real["left_bytes"], dry["left_bytes"]);
+    let left = || -> BTreeSet<String> {
+        let entries = fs::read_dir(&folder).unwrap();
+        entries
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect()
+    };
+    let names = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect();
+    let rest: BTreeSet<String> = names(&["sha256-0a", "sha256-0b", "sha256-0d", "sha256-0d.lock"]);
+    assert_eq!(left(), rest);
+    assert!(fs::metadata(&blob).is_ok() && held.exists());
+    assert_eq!(run(&project, &[]), 0);
+
+    let said = said(&cache(&project, &["gc", "--grace", "0s", "--older-than", "22h"]).stdout);
+    let line = said
+        .lines()
+        .find(|line| line.starts_with("downloads"))
+        .unwrap();
+    let words: Vec<&str> = line.split_whitespace().collect();
+    assert_eq!(words, ["downloads", "1", "1000", "B"]);
+    assert!(young.exists() && held.exists() && !middle.exists());
 }

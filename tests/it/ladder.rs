@@ -1,21 +1,18 @@
 //! A ladder of checkpoints from a hub, through the whole program: the lock,
 //! what is fetched and what is not, and what is said where something lacks.
+mod killed;
+mod lacking;
+mod refused;
+mod whole;
+
 use std::{
     fs,
     path::{Path, PathBuf},
     process::{Command, Output},
-    thread,
-    time::Duration,
 };
 
-use vgh::seed::Seed;
-
 use crate::{
-    hub::{
-        faults::{ALWAYS, Fault},
-        repo::Repo,
-        server::LocalHub,
-    },
+    hub::{repo::Repo, server::LocalHub},
     project::{Project, events},
 };
 
@@ -257,103 +254,23 @@ fn case_18_a_branch_that_moved_changes_nothing_until_update_and_then_what_it_mus
 }
 
 #[test]
-fn killed_three_times_it_finishes_and_fetches_nothing_twice() {
-    let ladder = Ladder::new();
-    let mut stream = Seed(18).stream("kill", &[]);
-    let slow = Fault::Drip {
-        piece: 16_384,
-        pause: Duration::from_millis(20),
-    };
-    ladder.hub.set("model.safetensors", slow, ALWAYS);
-    for _ in 0..3 {
-        // Long before any file is whole: between a whole file and its record a
-        // kill costs the file.
-        let enough = ladder.hub.sent() + 20_000 + stream.below(150_000) as u64;
-        let mut child = ladder
-            .command(&["run", "ladder.toml", "--progress", "none"])
-            .spawn()
-            .unwrap();
-        while ladder.hub.sent() < enough {
-            assert!(child.try_wait().unwrap().is_none(), "ended by itself");
-            thread::sleep(Duration::from_millis(5));
-        }
-        child.kill().unwrap();
-        child.wait().unwrap();
+fn the_ladders_of_this_repository_plan_without_lock_and_network() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("pipelines");
+    let project = Project::empty();
+    let prompts = fs::read(folder.join("olmo_prompts.jsonl")).unwrap();
+    project.write("olmo_prompts.jsonl", prompts);
+    for (name, checkpoints) in [
+        ("olmo_impact", 20),
+        ("pythia_ladder", 10),
+        ("smollm2_ladder", 8),
+    ] {
+        let file = format!("{name}.toml");
+        project.write(&file, fs::read(folder.join(&file)).unwrap());
+        let plan = project.vgh(&["plan", &file, "--offline"]);
+        assert!(plan.status.success(), "{}", said(&plan));
+        let text = said(&plan);
+        let first = format!("checkpoint {checkpoints:>6} to run  unresolved: ");
+        assert!(text.starts_with(&first), "{text}");
+        assert!(!project.file(&format!("{name}.lock")).exists());
     }
-    ladder.hub.shared.switches.clear();
-    let (executed, cached) = ladder.run(&[]);
-    assert_eq!(executed + cached, 12);
-    let sent = ladder.hub.sent();
-    assert!(
-        sent as f64 <= 1.1 * wanted() as f64,
-        "{sent} of {}",
-        wanted()
-    );
-    ladder.hub.forget_seen();
-    assert_eq!(ladder.run(&[]), (0, 12));
-    assert!(ladder.hub.seen().is_empty());
-}
-
-#[test]
-fn what_the_hub_does_not_have_is_told_at_its_place() {
-    let ladder = Ladder::new();
-    ladder.hub.change("owner/model", |repo| {
-        push(repo, "stage2-step100-tokens1B", &revision(1, ""));
-        push(
-            repo,
-            "pickle",
-            &[
-                ("config.json", open("config.json")),
-                ("pytorch_model.bin", vec![1; 9]),
-            ],
-        );
-    });
-    let refused = |from: &str, to: &str| {
-        ladder.project.write("ladder.toml", TEXT.replace(from, to));
-        let output = ladder.vgh(&["run", "ladder.toml"]);
-        assert_eq!(output.status.code(), Some(2), "{}", said(&output));
-        assert!(said(&output).contains("ladder.toml:"), "{}", said(&output));
-        said(&output)
-    };
-    let text = refused("to = 600", "to = 700");
-    assert!(
-        text.contains("no branch or tag matches `stage1-step700-tokens*`"),
-        "{text}"
-    );
-    assert!(
-        text.contains("around it: `stage1-step600-tokens6B`"),
-        "{text}"
-    );
-    let text = refused("\"stage1-step{step}", "\"*step{step}");
-    assert!(
-        text.contains("`*step100-tokens*` matches 2 branches and tags"),
-        "{text}"
-    );
-    let text = refused("\"stage1-step{step}-tokens*\"", "\"pickle\"");
-    assert!(
-        text.contains("owner/model at `pickle` has only pickle files"),
-        "{text}"
-    );
-    assert!(text.contains("local-checkpoint"), "{text}");
-    let text = refused("owner/model", "owner/modle");
-    assert!(text.contains("owner/modle"), "{text}");
-    assert!(ladder.lock().is_empty());
-}
-
-#[test]
-fn without_a_network_what_is_missing_is_said_and_what_is_here_counts() {
-    let ladder = Ladder::new();
-    assert_eq!(ladder.run(&["checkpoint@step=..300"]), (3, 0));
-    let update = ladder.vgh(&["update", "ladder.toml"]);
-    assert!(update.status.success(), "{}", said(&update));
-    ladder.hub.forget_seen();
-    assert_eq!(ladder.run(&["--offline", "checkpoint@step=..300"]), (0, 3));
-    let output = ladder.vgh(&["run", "ladder.toml", "--offline", "--keep-going"]);
-    assert_eq!(output.status.code(), Some(1));
-    assert!(said(&output).contains("offline"), "{}", said(&output));
-    assert!(ladder.hub.seen().is_empty());
-    // Two of three measures need only what is here.
-    let events =
-        events(&ladder.vgh(&["run", "ladder.toml", "--offline", "--keep-going", "--json"]));
-    assert_eq!(events.last().unwrap()["failed"], 3);
 }

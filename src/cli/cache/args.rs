@@ -30,8 +30,9 @@ pub(super) enum Command {
     Ls(Ls),
     /// Remove what nothing needs any more
     ///
-    /// Without rules only garbage goes: bytes that no record names, and what dead processes
-    /// left. A result goes if any rule says so: FILE and --keep-runs say whose results stay,
+    /// Without rules only garbage goes: bytes that no record names, what dead processes left,
+    /// and downloads that nobody went on with for a day (or for the AGE of --older-than). A
+    /// result goes if any rule says so: FILE and --keep-runs say whose results stay,
     /// --older-than which are too old; --max-size and --free-space take bytes only. Nothing
     /// that a live run needs ever goes, nor what is younger than the oldest live run; runs
     /// and this command do not wait for each other.

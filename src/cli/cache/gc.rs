@@ -75,6 +75,7 @@ fn json(dry_run: bool, report: &GcReport, groups: &BTreeMap<String, Group>) -> s
         "dry_run": dry_run, "results": groups.collect::<Vec<_>>(),
         "orphans": report.orphans, "orphan_bytes": report.orphan_bytes,
         "snapshots": report.snapshots, "snapshot_bytes": report.snapshot_bytes,
+        "downloads": report.downloads, "download_bytes": report.download_bytes,
         "abandoned": report.abandoned, "spared": report.spared,
         "freed_bytes": report.freed, "left_bytes": report.left, "live_runs": report.live,
     })
@@ -106,6 +107,7 @@ fn text(dry_run: bool, report: &GcReport, groups: &BTreeMap<String, Group>) -> S
     };
     other("bytes of no record", report.orphans, report.orphan_bytes);
     other("resume states", report.snapshots, report.snapshot_bytes);
+    other("downloads", report.downloads, report.download_bytes);
     let mut out = table(&rows, 1);
     if report.abandoned > 0 {
         out.push_str(&format!(

@@ -40,6 +40,10 @@ impl Run<'_> {
         let made = made.filter(|_| self.planned(id) != Some(&State::Cached));
         let again =
             made.is_none() && self.planned_again(id) && (self.forced(id) || !self.present(&entry));
+        if !again {
+            // A run that was killed right after the record left them.
+            self.downloads.settled(id, self.cache);
+        }
         let duration_ms = entry.duration_ms;
         let done = Done {
             key,

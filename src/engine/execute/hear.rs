@@ -22,12 +22,14 @@ impl Run<'_> {
                 task,
                 done,
                 total,
+                unit,
                 note,
             } => {
                 self.voice.say(Event::Progress {
                     pass: task,
                     done,
                     total,
+                    unit,
                     note,
                 });
             }
@@ -76,6 +78,7 @@ impl Run<'_> {
             .and_then(|state| state.by_mark.remove(&mark));
         for id in members.into_iter().flatten() {
             let outputs = self.commit(pass, id, outputs, usage)?;
+            self.downloads.settled(id, self.cache);
             let key = self.manifests[&id].key();
             let done = Done {
                 key,

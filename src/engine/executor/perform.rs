@@ -20,7 +20,7 @@ use crate::{
     engine::task::{Report, Task, TaskInput, Usage},
     stage::{
         ALWAYS_PASSED, Context, Foreign, Held, Inputs, Kind, Outputs, Produced, Resume, Sink,
-        Stopped, harmless, is_secret,
+        Stopped, Unit, harmless, is_secret,
     },
 };
 
@@ -206,7 +206,7 @@ impl Attempt<'_> {
 }
 
 impl Sink for Attempt<'_> {
-    fn progress(&self, done: u64, total: u64, note: &str) {
+    fn progress(&self, done: u64, total: u64, unit: Unit, note: &str) {
         if self
             .told
             .get()
@@ -219,6 +219,7 @@ impl Sink for Attempt<'_> {
             task: self.task.id,
             done,
             total,
+            unit,
             note: note.to_owned(),
         });
     }

@@ -7,16 +7,19 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use anyhow::bail;
-use vgh::{hub::Hooks, seed::Seed};
+use vgh::{
+    hub::{Hooks, Hub},
+    seed::Seed,
+};
 
 use super::{
     REPO, client,
     faults::{ALWAYS, Fault},
-    listed, random_bytes, with_files,
+    listed, random_bytes, settings, with_files,
 };
 
 #[test]
@@ -154,4 +157,47 @@ fn two_who_want_one_file_fetch_it_once() {
     );
     let left = fs::read_dir(folder.path()).unwrap();
     assert_eq!(left.count(), 1, "a lock was left behind");
+}
+
+#[test]
+fn whoever_is_told_to_stop_does_not_wait_for_a_silent_hub() {
+    let bytes = vec![5; 300_000];
+    let (local, commit) = with_files(&[("a.bin", &bytes)]);
+    let mut patient = settings(&local);
+    patient.patience.idle = Duration::from_mins(10);
+    let hub = Hub::new(patient);
+    let files = hub.listing(REPO, &commit, &Hooks::SILENT).unwrap();
+    let file = listed(&files, "a.bin");
+    let folder = tempfile::tempdir().unwrap();
+    let part = folder.path().join("part");
+    for fault in [Fault::HangAtOnce, Fault::Hang { after: 100_000 }] {
+        local.set("a.bin", fault.clone(), 1);
+        let (asked, there) = (Cell::new(0), Cell::new(0));
+        let hooks = Hooks {
+            report: &|done, _| there.set(done),
+            go_on: &|| {
+                asked.set(asked.get() + 1);
+                let silent = match fault {
+                    Fault::HangAtOnce => asked.get() > 10,
+                    _ => there.get() == 100_000,
+                };
+                if silent {
+                    bail!("stopped")
+                }
+                Ok(())
+            },
+            ..Hooks::SILENT
+        };
+        let began = Instant::now();
+        let stopped = hub.fetch(REPO, &commit, &file, &part, &hooks);
+        assert_eq!(stopped.unwrap_err().to_string(), "stopped");
+        assert!(began.elapsed() < Duration::from_mins(5));
+    }
+    // The same hub can be asked again, and what came is kept.
+    drop(
+        hub.fetch(REPO, &commit, &file, &part, &Hooks::SILENT)
+            .unwrap(),
+    );
+    assert!(fs::read(&part).unwrap() == bytes);
+    assert_eq!(local.sent(), bytes.len() as u64);
 }
