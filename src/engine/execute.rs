@@ -29,7 +29,7 @@ use crate::{
     cache::{Cache, Content, Pin, RecordIndex, StatIndex},
     digest::{Digest, Key},
     engine::{
-        capacity::Capacity,
+        capacity::{Capacity, disk_leaves},
         event::{Event, RunTotals},
         execute::{
             elsewhere::{Elsewhere, LOOK},
@@ -113,10 +113,11 @@ pub fn execute(
         index,
         voice: Voice::new(watch),
         schedule: Schedule::new(
-            nodes((pipeline, graph), plan, options.capacity),
+            nodes((pipeline, graph, externals), plan, options.capacity),
             options.capacity.total(options.jobs),
             options.keep_going,
-        ),
+        )
+        .with_budget(options.capacity.budget_bytes),
         capacity: options.capacity,
         disk_now: options.capacity.disk_bytes,
         attempts: BTreeMap::new(),
@@ -145,7 +146,7 @@ pub fn execute(
 }
 
 fn nodes(
-    (pipeline, graph): (&Pipeline, &Graph),
+    (pipeline, graph, externals): (&Pipeline, &Graph, &Externals),
     plan: &Plan,
     capacity: &Capacity,
 ) -> Vec<NodeSpec> {
@@ -158,7 +159,9 @@ fn nodes(
         } else {
             entry.estimate_ms.unwrap_or(1000)
         },
-        takes: capacity.takes(pipeline, entry.id),
+        takes: capacity.takes((pipeline, externals), entry.id),
+        leaves: disk_leaves(pipeline, externals, entry.id),
+        temp: pipeline.stage_of(entry.id).execution.temp && !graph.is_target(entry.id),
     };
     plan.entries.iter().map(spec).collect()
 }
@@ -236,7 +239,7 @@ impl Run<'_> {
                 }
                 None if self.schedule.running() == 0
                     && !self.is_waiting()
-                    && self.nothing_left() =>
+                    && self.nothing_left(pin)? =>
                 {
                     return self.make_durable();
                 }

@@ -40,6 +40,7 @@ impl Run<'_> {
         let made = made.filter(|_| self.planned(id) != Some(&State::Cached));
         let again =
             made.is_none() && self.planned_again(id) && (self.forced(id) || !self.present(&entry));
+        let there = !again && self.is_passing(id) && self.present(&entry);
         let duration_ms = entry.duration_ms;
         let done = Done {
             key,
@@ -48,7 +49,9 @@ impl Run<'_> {
             executed: made.is_some(),
         };
         let first = self.settle(id, done);
-        self.note_temporary(id);
+        if there {
+            self.note_bytes(id);
+        }
         self.schedule.hit(id);
         if again {
             self.schedule.remake(id);
