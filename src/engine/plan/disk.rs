@@ -1,6 +1,8 @@
 //! What a plan will download, and what it needs of the disk at a time.
 use std::collections::HashMap;
 
+use serde::Serialize;
+
 use crate::{
     engine::{
         capacity::{disk_leaves, disk_needs},
@@ -13,7 +15,7 @@ use crate::{
 };
 
 /// What surely runs, as the disk and the network see it.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct DiskCost {
     /// Bytes of the files that references stand for, where they are resolved.
     pub download_bytes: u64,
@@ -25,7 +27,7 @@ pub struct DiskCost {
     /// what stages ask for, and what downloads and temporary results hold until
     /// their last consumer is done. Results of stages that ask for no disk are
     /// not in it.
-    pub peak_bytes: u64,
+    pub peak_disk_bytes: u64,
 }
 
 impl Plan {
@@ -33,7 +35,7 @@ impl Plan {
     pub fn disk(&self, told: (&Pipeline, &Graph, &Externals)) -> DiskCost {
         let (outlook, stands, held) = self.outlook(told);
         let mut cost = DiskCost {
-            peak_bytes: held.saturating_add(outlook.walk(&stands, i128::MAX).peak),
+            peak_disk_bytes: held.saturating_add(outlook.walk(&stands, i128::MAX).peak),
             ..DiskCost::default()
         };
         let (_, _, externals) = told;

@@ -102,10 +102,10 @@ impl Schedule {
         self.room.changed();
         let members = match pressed {
             Some(id) => vec![id],
-            None if self.needs_disk(&id) => self.safe_members(id),
+            None if self.needs_disk(id) => self.safe_members(id),
             None => {
                 let mut ready = self.ready_with(id);
-                ready.retain(|id| !self.needs_disk(id));
+                ready.retain(|id| !self.needs_disk(*id));
                 ready
             }
         };
@@ -113,8 +113,8 @@ impl Schedule {
         (!members.is_empty()).then_some((members, bytes))
     }
 
-    fn needs_disk(&self, id: &InstanceId) -> bool {
-        self.nodes[id].takes.disk_bytes > 0
+    fn needs_disk(&self, id: InstanceId) -> bool {
+        self.nodes[&id].takes.disk_bytes > 0
     }
 
     fn ready_with(&self, id: InstanceId) -> Vec<InstanceId> {
