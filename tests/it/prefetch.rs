@@ -97,7 +97,8 @@ fn commits(ladder: &Ladder) -> Vec<String> {
     STEPS.into_iter().map(commit).collect()
 }
 
-/// A stage that ends once there is a file `go-STEP` in the project's folder.
+/// A stage that ends once there is a file `go-STEP` in the project's folder. It
+/// asks for room for a copy of its input, which it may be given.
 fn waiting(ladder: &Ladder, stage: &str) -> String {
     let go: PathBuf = ladder.project.file("go");
     format!(
@@ -109,9 +110,10 @@ inputs = {{ checkpoint = "checkpoint" }}
 shell = "until test -e {}-{{step}}; do sleep 0.02; done; cat {{inputs.checkpoint}}/vgh.json > {{outputs.out}}"
 outputs = {{ out = "{stage}.json" }}
 pass_env = ["PATH"]
-resources = {{ time = "120 s" }}
+resources = {{ time = "120 s", disk = {} }}
 "#,
-        go.display()
+        go.display(),
+        rung()
     )
 }
 
@@ -128,13 +130,15 @@ fn the_next_checkpoint_comes_while_this_one_is_read_and_both_fit() {
         pause: Duration::from_millis(10),
     };
     ladder.hub.set("model.safetensors", slow, ALWAYS);
-    let budget = 2 * rung();
+    let budget = 3 * rung();
     let mut child = ladder
         .command(&[
             "run",
             "ladder.toml",
             "--json",
             "-j",
+            "1",
+            "--network",
             "1",
             "--disk",
             &budget.to_string(),
