@@ -99,6 +99,8 @@ impl Run<'_> {
         let passing = self.is_passing(id);
         if passing {
             self.schedule.temporary(id, bytes);
+            let published = self.cache.published_at(done.outputs.values());
+            self.passing.published(id, published);
         }
         if passing || self.schedule.takes(id).disk_bytes > 0 {
             self.schedule.leave(id, bytes);

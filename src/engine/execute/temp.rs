@@ -1,13 +1,17 @@
 //! Temporary bytes: those of a `temp` stage go once everything in this run that
 //! reads them is done. The record stays, so that everything after it is a hit.
 use std::{
-    collections::BTreeSet,
-    time::{Duration, Instant},
+    collections::{BTreeMap, BTreeSet},
+    time::{Duration, Instant, SystemTime},
 };
 
 use anyhow::Result;
 
-use crate::{cache::Pin, engine::execute::Run, pipeline::InstanceId};
+use crate::{
+    cache::{Doomed, Pin},
+    engine::execute::Run,
+    pipeline::InstanceId,
+};
 
 /// Of the time, letting go may take one part in this many.
 const SHARE: u32 = 20;
@@ -16,12 +20,18 @@ const SHARE: u32 = 20;
 #[derive(Default)]
 pub(super) struct Passing {
     candidates: BTreeSet<InstanceId>,
+    /// When the bytes of each were published.
+    published: BTreeMap<InstanceId, SystemTime>,
     not_before: Option<Instant>,
 }
 
 impl Passing {
     pub(super) fn consider(&mut self, id: InstanceId) {
         self.candidates.insert(id);
+    }
+
+    pub(super) fn published(&mut self, id: InstanceId, at: SystemTime) {
+        self.published.insert(id, at);
     }
 }
 
@@ -46,11 +56,15 @@ impl Run<'_> {
         if useless.is_empty() {
             return Ok(());
         }
-        let doomed = useless.iter().map(|id| {
+        let doomed = useless.iter().filter_map(|id| {
             let done = &self.results[id];
-            (done.key, done.outputs.values().copied().collect())
+            Some(Doomed {
+                key: done.key,
+                contents: done.outputs.values().copied().collect(),
+                published: self.passing.published.remove(id)?,
+            })
         });
-        let doomed: Vec<_> = doomed.collect();
+        let doomed: Vec<Doomed> = doomed.collect();
         let begun = Instant::now();
         self.cache.discard(&doomed, pin)?;
         for id in useless {
