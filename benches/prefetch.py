@@ -17,7 +17,8 @@ copy, where root runs it on a file system that cannot share. For each case:
 
     python3 benches/prefetch.py --vgh target/release/vgh
 
-Exits with 1 if a ratio is above `--most` or a peak above the budget.
+Exits with 1 if a peak is above the budget, or a ratio above `--most` where one
+download at a time has room to run ahead and the floor is not above it itself.
 """
 
 import argparse
@@ -37,6 +38,8 @@ from pathlib import Path
 REPO = "owner/model"
 SMALL = Path(__file__).resolve().parent.parent / "tests/fixtures/open"
 PIECE = 64 << 10
+# Seconds that a sleep may be longer than asked for.
+LATE = 0.05
 
 
 class Line:
@@ -48,9 +51,10 @@ class Line:
     def pass_on(self, count):
         with self.lock:
             now = time.monotonic()
-            self.free_at = max(self.free_at, now) + count / self.rate
+            # Who woke up late catches up; a line that was idle saves nothing up.
+            self.free_at = max(self.free_at, now - LATE) + count / self.rate
             wait = self.free_at - now
-        time.sleep(wait)
+        time.sleep(max(0.0, wait))
 
 
 def checkpoint(step, size):
@@ -211,7 +215,7 @@ def main():
     parser.add_argument("--vgh", type=Path, default=Path("target/release/vgh"))
     parser.add_argument("--checkpoints", type=int, default=6)
     parser.add_argument("--size", type=int, default=16_000_000, help="bytes of each checkpoint")
-    parser.add_argument("--seconds", type=float, default=12.0, help="the longer of the two")
+    parser.add_argument("--seconds", type=float, default=24.0, help="the longer of the two")
     parser.add_argument("--ahead", type=int, default=2, help="checkpoints that the disk holds")
     parser.add_argument("--most", type=float, default=1.15)
     args = parser.parse_args()
@@ -238,8 +242,8 @@ def main():
                 f"{floor:6.3f} {peak:6.1%}",
                 flush=True,
             )
-            # Where the floor itself is above, nobody can be held to it.
-            good &= peak <= 1 and (ratio <= args.most or floor > args.most or ahead == 1)
+            held_to_it = more and ahead > 1 and floor <= args.most
+            good &= peak <= 1 and (ratio <= args.most or not held_to_it)
     sys.exit(not good)
 
 
