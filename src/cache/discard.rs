@@ -1,5 +1,9 @@
 //! Removing the bytes of results that may go while their run is still live.
-use std::collections::HashSet;
+use std::{
+    collections::{HashMap, HashSet},
+    fs,
+    time::{Duration, SystemTime},
+};
 
 use anyhow::Result;
 
@@ -13,15 +17,45 @@ use crate::{
     digest::{Digest, Key},
 };
 
+/// File systems tell time in steps, and not all times are told by one clock.
+const STEP: Duration = Duration::from_millis(50);
+
+/// A result whose bytes may go.
+#[derive(Debug)]
+pub struct Doomed {
+    pub key: Key,
+    pub contents: Vec<Content>,
+    /// When its bytes were there, by [`Cache::published_at`]: what is published
+    /// once more after that is on its way into another result.
+    pub published: SystemTime,
+}
+
 impl Cache {
+    /// When the last of these contents was published whole. Of a tree the listing
+    /// tells: it comes after all files, and nobody else has the same.
+    pub fn published_at<'c>(&self, contents: impl Iterator<Item = &'c Content>) -> SystemTime {
+        let times = contents.filter_map(|content| self.blob_time(&content.digest));
+        times.max().unwrap_or(SystemTime::UNIX_EPOCH)
+    }
+
     /// Removes the bytes of the `doomed` results, and leaves their records; the
-    /// number of bytes removed. Bytes that another record names stay, and so
-    /// does everything while a run other than that of `own` is live.
-    pub fn discard(&self, doomed: &[(Key, Vec<Content>)], own: &Pin) -> Result<u64> {
-        let contents = doomed.iter().flat_map(|(_, contents)| contents);
-        let parts: Vec<(Digest, u64)> = contents
-            .flat_map(|content| self.present_parts(content))
-            .collect();
+    /// number of bytes removed. Bytes that another record names, or that were
+    /// published since, stay, and so does everything while a run other than that
+    /// of `own` is live.
+    pub fn discard(&self, doomed: &[Doomed], own: &Pin) -> Result<u64> {
+        let mut parts: Vec<(Digest, u64)> = Vec::new();
+        let mut published: HashMap<Digest, SystemTime> = HashMap::new();
+        for result in doomed {
+            for part in result
+                .contents
+                .iter()
+                .flat_map(|content| self.present_parts(content))
+            {
+                let known = published.entry(part.0).or_insert(result.published);
+                *known = result.published.max(*known);
+                parts.push(part);
+            }
+        }
         if parts.is_empty() {
             return Ok(0);
         }
@@ -31,8 +65,7 @@ impl Cache {
         if !self.live_runs(&gate, Some(own))?.runs.is_empty() {
             return Ok(0);
         }
-        let keys: HashSet<Key> = doomed.iter().map(|(key, _)| *key).collect();
-        let digests: HashSet<Digest> = parts.iter().map(|(digest, _)| *digest).collect();
+        let keys: HashSet<Key> = doomed.iter().map(|doomed| doomed.key).collect();
         let mut shared = HashSet::new();
         // Anew each time: runs that came and went may have named the same bytes.
         for (key, contents) in RecordIndex::load(self)?.contents() {
@@ -43,10 +76,10 @@ impl Cache {
                 }
             }
         }
-        shared.retain(|digest| digests.contains(digest));
         let mut freed = 0;
         for (digest, size) in parts {
-            if !shared.contains(&digest) && self.remove_blob(&digest)? {
+            let again = self.blob_time(&digest) > Some(published[&digest] + STEP);
+            if !again && !shared.contains(&digest) && self.remove_blob(&digest)? {
                 freed += size;
             }
         }
@@ -73,16 +106,19 @@ impl Cache {
         parts
     }
 
+    fn blob_time(&self, digest: &Digest) -> Option<SystemTime> {
+        let found = fs::symlink_metadata(self.blob_path(digest)).ok()?;
+        found.modified().ok()
+    }
+
     fn blob_size(&self, digest: &Digest) -> Option<u64> {
-        let found = std::fs::symlink_metadata(self.blob_path(digest)).ok()?;
+        let found = fs::symlink_metadata(self.blob_path(digest)).ok()?;
         found.is_file().then_some(found.len())
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
-
     use super::*;
     use crate::cache::{
         pin::Roots,
@@ -106,7 +142,12 @@ mod tests {
         doomed.outputs.insert("tree".to_owned(), tree);
         cache.commit(&doomed).unwrap();
         cache.commit(&record(&cache, 2, "shared")).unwrap();
-        let doomed = [(doomed.key, doomed.outputs.values().copied().collect())];
+        let contents: Vec<Content> = doomed.outputs.values().copied().collect();
+        let doomed = [Doomed {
+            key: doomed.key,
+            published: cache.published_at(contents.iter()),
+            contents,
+        }];
         let own = cache.pin("own", &Roots::default()).unwrap();
         let other = cache.pin("other", &Roots::default()).unwrap();
         assert_eq!(cache.discard(&doomed, &own).unwrap(), 0);
@@ -116,6 +157,31 @@ mod tests {
         assert_eq!(cache.discard(&doomed, &own).unwrap(), 0);
         assert!(cache.verified(&Digest::of(b"shared"), 6).is_ok());
         assert!(!cache.has(&tree));
-        assert!(cache.record(&doomed[0].0).unwrap().is_some());
+        assert!(cache.record(&doomed[0].key).unwrap().is_some());
+    }
+
+    #[test]
+    fn what_is_on_its_way_into_another_result_stays() {
+        let (place, cache) = cache();
+        let doomed = record(&cache, 1, "text");
+        cache.commit(&doomed).unwrap();
+        let contents: Vec<Content> = doomed.outputs.values().copied().collect();
+        let published = cache.published_at(contents.iter());
+        let doomed = [Doomed {
+            key: doomed.key,
+            contents,
+            published,
+        }];
+        // Somebody else publishes the same bytes, and has no record yet.
+        let content = doomed[0].contents[0];
+        let blob = fs::File::open(cache.blob_path(&content.digest)).unwrap();
+        let again = published + 2 * STEP;
+        blob.set_modified(again).unwrap();
+        let own = cache.pin("own", &Roots::default()).unwrap();
+        assert_eq!(cache.discard(&doomed, &own).unwrap(), 0);
+        assert!(cache.has(&content));
+        blob.set_modified(published).unwrap();
+        assert_eq!(cache.discard(&doomed, &own).unwrap(), content.size);
+        drop(place);
     }
 }

@@ -50,6 +50,7 @@ mod walk;
 pub use attempt::AttemptDir;
 pub use blob::{Content, Form};
 pub use commit::Committed;
+pub use discard::Doomed;
 pub use footprint::Footprint;
 pub use gc::{Fate, GcOptions, GcReport, Verdict};
 pub use grounds::Grounds;

@@ -1,7 +1,7 @@
 //! What a plan will cost, in words, and the refusal of `--max-hours`.
 use crate::{
     cli::exit::Failure,
-    engine::{Cost, Graph, Plan},
+    engine::{Cost, DiskCost, Graph, Plan},
     pipeline::Pipeline,
     progress::{duration, plural},
 };
@@ -9,7 +9,12 @@ use crate::{
 const HOUR_MS: f64 = 3_600_000.0;
 
 /// The last lines of `vgh plan`; none where nothing runs.
-pub(super) fn lines(plan: &Plan, pipeline: &Pipeline, graph: &Graph) -> Vec<String> {
+pub(super) fn lines(
+    plan: &Plan,
+    pipeline: &Pipeline,
+    graph: &Graph,
+    disk: &DiskCost,
+) -> Vec<String> {
     let (surely, at_most) = costs(plan, pipeline, graph);
     if at_most.known + at_most.unknown == 0 {
         return Vec::new();
@@ -25,6 +30,32 @@ pub(super) fn lines(plan: &Plan, pipeline: &Pipeline, graph: &Graph) -> Vec<Stri
         // In one column with the lines above, where there are any.
         let gap = if lines.is_empty() { " " } else { "    " };
         lines.push(format!("no estimate for{gap}{unknown}"));
+    }
+    lines.extend(disk_lines(disk));
+    lines
+}
+
+/// What is downloaded and held at a time; none where that is nothing.
+fn disk_lines(disk: &DiskCost) -> Vec<String> {
+    let mut lines = Vec::new();
+    if disk.downloads > 0 {
+        lines.push(format!(
+            "to download        {} in {}",
+            bytes(disk.download_bytes),
+            plural(disk.downloads, "instance")
+        ));
+    }
+    if disk.peak_disk_bytes > 0 {
+        lines.push(format!(
+            "on the disk        {} at a time, or as much more as --disk or the disk allows",
+            bytes(disk.peak_disk_bytes)
+        ));
+    }
+    if disk.unresolved > 0 {
+        lines.push(format!(
+            "of unknown size    {}: what to download is not resolved (`vgh update`)",
+            plural(disk.unresolved, "instance")
+        ));
     }
     lines
 }
@@ -124,6 +155,23 @@ fn bytes(count: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_not_resolved_is_said() {
+        let unknown = DiskCost {
+            unresolved: 20,
+            peak_disk_bytes: 7_000_000_000,
+            ..DiskCost::default()
+        };
+        assert_eq!(
+            disk_lines(&unknown),
+            [
+                "on the disk        6.5 GiB at a time, or as much more as --disk or the disk allows",
+                "of unknown size    20 instances: what to download is not resolved (`vgh update`)",
+            ]
+        );
+        assert!(disk_lines(&DiskCost::default()).is_empty());
+    }
 
     #[test]
     fn sizes_and_hours_read_well() {

@@ -2,7 +2,8 @@
 //!
 //! `--json` prints one object: `pipeline`; `cached`, `run`, `maybe` (counts);
 //! `cost` with `run` (what surely runs) and `at_most` (with every `maybe`),
-//! see [`Cost`]; `passes`, see [`Pass`]; and `instances`, producers first, each
+//! see [`Cost`], and `download_bytes`, `downloads`, `unresolved` and
+//! `peak_disk_bytes`, see [`DiskCost`]; `passes`, see [`Pass`]; and `instances`, producers first, each
 //! with `stage`, `instance`, `state` (`cached`, `run`, `maybe`) and `reason`
 //! (absent where cached), `key` (null until it is known), `because_of`
 //! (producers that it waits for; for `bytes-missing` the consumers that want
@@ -14,7 +15,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 #[cfg(doc)]
-use crate::engine::{Cost, explain::Difference};
+use crate::engine::{Cost, DiskCost, explain::Difference};
 use crate::{
     cli::{
         args, cost,
@@ -47,9 +48,13 @@ pub(super) fn plan(args: &args::Plan) -> Result<Exit, Failure> {
         plan: &plan,
         explainer: Explainer::new((&place.pipeline, &externals), &plan, cache),
     };
+    let disk = plan.disk((&place.pipeline, &graph, &externals));
     if args.json {
         let (run, at_most) = cost::costs(&plan, &place.pipeline, &graph);
-        println!("{}", told.json(&json!({ "run": run, "at_most": at_most })));
+        let mut cost = json!(disk);
+        cost["run"] = json!(run);
+        cost["at_most"] = json!(at_most);
+        println!("{}", told.json(&cost));
         return Ok(Exit::Done);
     }
     let mut text = if args.all {
@@ -64,7 +69,7 @@ pub(super) fn plan(args: &args::Plan) -> Result<Exit, Failure> {
         "{}: {total}: {run} to run, {maybe} maybe, {cached} cached\n",
         place.pipeline.name
     ));
-    for line in cost::lines(&plan, &place.pipeline, &graph) {
+    for line in cost::lines(&plan, &place.pipeline, &graph, &disk) {
         text.push_str(&format!("{line}\n"));
     }
     print!("{text}");

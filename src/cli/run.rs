@@ -132,7 +132,7 @@ pub(super) fn perform(
     }
     let jobs = jobs(args);
     let capacity = machine::capacity(&args.machine, cache);
-    let refusals = capacity.refusals(pipeline, plan);
+    let refusals = capacity.refusals((pipeline, scene.graph, scene.externals), plan);
     if !refusals.is_empty() {
         return Err(Failure::Usage(refusals.join("\nerror: ")));
     }

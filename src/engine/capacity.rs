@@ -1,12 +1,18 @@
 //! What a machine has of the counted resources, and who asks for more than
 //! that. Detects nothing: whoever starts a run says what there is.
+mod disk;
+
 use crate::{
     engine::{
+        externals::Externals,
+        graph::Graph,
         plan::{Plan, State},
         schedule::Amounts,
     },
     pipeline::{InstanceId, Pipeline},
 };
+
+pub(super) use disk::{disk_leaves, disk_needs};
 
 /// What passes may take together; processors are counted by `jobs`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,6 +22,8 @@ pub struct Capacity {
     pub memory_bytes: u64,
     /// Free space where the cache is.
     pub disk_bytes: u64,
+    /// What passes and the results that count may have of it together.
+    pub budget_bytes: u64,
     /// Stages that use the network at once.
     pub network: u32,
 }
@@ -27,6 +35,7 @@ impl Capacity {
             gpus: Vec::new(),
             memory_bytes: u64::MAX,
             disk_bytes: u64::MAX,
+            budget_bytes: u64::MAX,
             network: 1,
         }
     }
@@ -41,9 +50,14 @@ impl Capacity {
         }
     }
 
-    /// What an instance takes while it runs: what its stage asks for, and a
-    /// device if it computes on one and this machine has any.
-    pub(super) fn takes(&self, pipeline: &Pipeline, id: InstanceId) -> Amounts {
+    /// What an instance takes while it runs: what its stage asks for, a device
+    /// if it computes on one and this machine has any, and room for what it
+    /// downloads.
+    pub(super) fn takes(
+        &self,
+        (pipeline, externals): (&Pipeline, &Externals),
+        id: InstanceId,
+    ) -> Amounts {
         let asked = &pipeline.stage_of(id).execution.resources;
         let device = pipeline.instance(id).params.get("device");
         let computes_there = device.is_some_and(|device| device == "cuda");
@@ -53,7 +67,7 @@ impl Capacity {
                 .gpu
                 .max(u32::from(computes_there && !self.gpus.is_empty())),
             memory_bytes: asked.memory_bytes,
-            disk_bytes: asked.disk_bytes,
+            disk_bytes: disk_needs(pipeline, externals, id),
             network: asked.network,
         }
     }
@@ -80,17 +94,25 @@ impl Capacity {
     }
 
     /// One line for each stage that is planned to run and asks for more than
-    /// the machine has at all: nothing should start then. Processors are cut
-    /// to what there is. What may yet turn out to be cached is not refused.
-    pub fn refusals(&self, pipeline: &Pipeline, plan: &Plan) -> Vec<String> {
-        let there = self.total(u32::MAX);
+    /// there is, and one if the disk cannot hold what must be there together:
+    /// nothing should start then. Processors are cut to what there is. What may
+    /// yet turn out to be cached is not refused.
+    pub fn refusals(
+        &self,
+        (pipeline, graph, externals): (&Pipeline, &Graph, &Externals),
+        plan: &Plan,
+    ) -> Vec<String> {
+        let there = Amounts {
+            disk_bytes: u64::MAX,
+            ..self.total(u32::MAX)
+        };
         let runs = plan
             .entries
             .iter()
             .filter(|entry| matches!(entry.state, State::Run(_)));
         let mut lines: Vec<String> = Vec::new();
         for entry in runs {
-            let takes = self.takes(pipeline, entry.id);
+            let takes = self.takes((pipeline, externals), entry.id);
             if let Some(lack) = Capacity::lack(&takes, &there) {
                 let line = format!("`{}` {lack}", pipeline.stage_of(entry.id).name);
                 if !lines.contains(&line) {
@@ -98,6 +120,7 @@ impl Capacity {
                 }
             }
         }
+        lines.extend(self.disk_refusal((pipeline, graph, externals), plan));
         lines
     }
 }

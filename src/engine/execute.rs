@@ -11,6 +11,7 @@ mod guard;
 mod hear;
 mod lookup;
 mod mend;
+mod nodes;
 mod opening;
 mod retry;
 mod stop;
@@ -46,14 +47,15 @@ use crate::{
         externals::{Externals, paths},
         graph::Graph,
         key::{Manifest, Settled, mark},
-        plan::{Plan, State},
-        schedule::{Ask, NodeSpec, Schedule, Start},
+        plan::Plan,
+        schedule::{Ask, Schedule, Start},
         task::{Task, TaskInput, TaskResume},
     },
     pipeline::{InstanceId, Pipeline, Snapshots},
 };
 
 pub use deliver::Deliver;
+use nodes::nodes;
 use opening::opening;
 
 pub struct Options<'a> {
@@ -115,10 +117,11 @@ pub fn execute(
         index,
         voice: Voice::new(watch),
         schedule: Schedule::new(
-            nodes((pipeline, graph), plan, options.capacity),
+            nodes((pipeline, graph, externals), plan, options.capacity),
             options.capacity.total(options.jobs),
             options.keep_going,
-        ),
+        )
+        .with_budget(options.capacity.budget_bytes),
         capacity: options.capacity,
         disk_now: options.capacity.disk_bytes,
         attempts: BTreeMap::new(),
@@ -145,25 +148,6 @@ pub fn execute(
             return Ok(run.close(pin));
         }
     }
-}
-
-fn nodes(
-    (pipeline, graph): (&Pipeline, &Graph),
-    plan: &Plan,
-    capacity: &Capacity,
-) -> Vec<NodeSpec> {
-    let spec = |entry: &crate::engine::plan::Planned| NodeSpec {
-        id: entry.id,
-        producers: graph.producers(entry.id).collect(),
-        // What is cached costs nothing; an unknown duration counts as a second.
-        weight: if entry.state == State::Cached {
-            0
-        } else {
-            entry.estimate_ms.unwrap_or(1000)
-        },
-        takes: capacity.takes(pipeline, entry.id),
-    };
-    plan.entries.iter().map(spec).collect()
 }
 
 struct PassState {
@@ -240,7 +224,7 @@ impl Run<'_> {
                 }
                 None if self.schedule.running() == 0
                     && !self.is_waiting()
-                    && self.nothing_left() =>
+                    && self.nothing_left(pin)? =>
                 {
                     return self.make_durable();
                 }

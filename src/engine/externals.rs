@@ -25,6 +25,8 @@ pub struct Outside {
     pub variables: BTreeMap<String, Option<String>>,
     /// References that nobody has resolved yet: without them there is no key.
     pub unresolved: Vec<Reference>,
+    /// Bytes of the files that the others stand for.
+    pub download_bytes: u64,
 }
 
 /// For every instance what enters its key, where externals are read, and the
@@ -121,6 +123,7 @@ impl Externals {
             match pipeline.lock.pinned(&reference) {
                 Some(pinned) => {
                     outside.digests.insert(reference.param, pinned.digest());
+                    outside.download_bytes += pinned.size();
                 }
                 None => outside.unresolved.push(reference),
             }
@@ -157,6 +160,7 @@ impl Externals {
             digests: BTreeMap::new(),
             variables: BTreeMap::new(),
             unresolved: Vec::new(),
+            download_bytes: 0,
         };
         self.outside.get(&id).unwrap_or(NONE)
     }

@@ -24,5 +24,5 @@ pub use externals::{Externals, Outside};
 pub use graph::Graph;
 pub use key::{FORMAT_VERSION, Manifest, Settled};
 pub use moment::Moment;
-pub use plan::{Basis, Cost, Pass, Plan, Planned, Reason, State, plan, plan_forcing};
+pub use plan::{Basis, Cost, DiskCost, Pass, Plan, Planned, Reason, State, plan, plan_forcing};
 pub use task::{Report, Task, TaskInput, TaskResume, Usage};

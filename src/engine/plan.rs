@@ -6,6 +6,7 @@
 //! bytes are gone and only a `Maybe` wants them. An instance counts as
 //! executed when the run makes its key's result, for itself or for another.
 mod cost;
+mod disk;
 mod estimate;
 mod passes;
 
@@ -30,6 +31,7 @@ use crate::{
 };
 
 pub use cost::Cost;
+pub use disk::DiskCost;
 pub use estimate::Basis;
 pub use passes::Pass;
 

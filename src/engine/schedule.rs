@@ -16,12 +16,15 @@
 //!   whose bytes are lost goes through `Ready` once more.
 //!
 //! What fits starts at once, best rank first ([`Rank`]); a larger one that does
-//! not fit yet is overtaken by smaller ones and reserves nothing.
+//! not fit yet is overtaken by smaller ones and reserves nothing. What needs
+//! disk starts only if all that is to come can then still go on (`room`).
 mod amounts;
 mod elsewhere;
 mod ending;
 mod node;
+mod outlook;
 mod queue;
+mod room;
 mod slots;
 
 use std::{
@@ -35,12 +38,14 @@ use crate::{
         amounts::Ledger,
         node::{Node, State},
         queue::{Queue, Rank},
+        room::Room,
         slots::Slots,
     },
     pipeline::InstanceId,
 };
 
 pub(super) use amounts::Amounts;
+pub(super) use outlook::{Item, Outlook, Short, Stand};
 pub(super) use slots::Place;
 
 /// A pass to start: instances of one family by ascending mark.
@@ -68,6 +73,10 @@ pub(super) struct NodeSpec {
     /// Processors beyond the machine's are cut; what else a machine lacks is
     /// refused by the caller beforehand.
     pub(super) takes: Amounts,
+    /// Bytes that it probably leaves on the disk: for good, or if `temp` until
+    /// its last consumer is done.
+    pub(super) leaves: u64,
+    pub(super) temp: bool,
 }
 
 struct RunningPass {
@@ -90,6 +99,7 @@ pub(super) struct Schedule {
     passes: BTreeMap<u64, RunningPass>,
     next_pass: u64,
     ledger: Ledger,
+    room: Room,
     slots: Slots,
     /// Passes at once, where the system allows no more.
     most: usize,
@@ -106,13 +116,13 @@ impl Schedule {
             cpu: total.cpu.max(1),
             ..total
         };
+        let room = Room::new(&specs);
         let mut nodes: BTreeMap<InstanceId, Node> = BTreeMap::new();
         let mut to_consider = VecDeque::new();
         for spec in specs {
             for producer in &spec.producers {
                 let producer = nodes.get_mut(producer).expect("producers come first");
                 producer.consumers.push(spec.id);
-                producer.open += 1;
             }
             if spec.producers.is_empty() {
                 to_consider.push_back(spec.id);
@@ -123,17 +133,10 @@ impl Schedule {
                 cpu: spec.takes.cpu.clamp(least, total.cpu),
                 ..spec.takes
             };
-            let node = Node::new(spec.producers, spec.weight.max(1), takes);
-            nodes.insert(spec.id, node);
+            nodes.insert(spec.id, Node::new(spec, takes));
         }
-        let ids: Vec<InstanceId> = nodes.keys().rev().copied().collect();
-        for id in ids {
-            let consumers = nodes[&id].consumers.iter();
-            let after = consumers.map(|consumer| nodes[consumer].path).max();
-            if let Some(node) = nodes.get_mut(&id) {
-                node.path += after.unwrap_or(0);
-            }
-        }
+        measure_paths(&mut nodes);
+        room.in_order(&mut nodes);
         Schedule {
             nodes,
             to_consider,
@@ -144,6 +147,7 @@ impl Schedule {
             passes: BTreeMap::new(),
             next_pass: 1,
             ledger: Ledger::new(total),
+            room,
             slots: Slots::new((total.cpu + total.network) as usize, total.gpu as usize),
             most: usize::MAX,
             delayed: 0,
@@ -176,17 +180,22 @@ impl Schedule {
         if !self.slots.any_idle() || self.passes.len() >= self.most {
             return None;
         }
-        let best = self.queue.best(&self.ledger.free(), &self.slots.kept())?;
+        let best = self.choose()?;
         let node = &self.nodes[&best];
-        let (takes, model) = (node.takes, node.model);
+        let (mut takes, model) = (node.takes, node.model);
         let (family, _) = node.family?;
+        let (members, disk_bytes) = self.together(best)?;
+        takes.disk_bytes = disk_bytes;
         let place = self.slots.occupy(takes.gpu as usize, model)?;
         self.ledger.take(&takes);
-        let members = self.ready.remove(&family).unwrap_or_default();
-        let members: Vec<InstanceId> = members.into_iter().map(|(_, id)| id).collect();
-        for id in &members {
-            self.dequeue(*id);
-            self.node(*id).state = State::Running;
+        let ready = self.ready.remove(&family).unwrap_or_default();
+        for (_, id) in ready {
+            self.dequeue(id);
+            if members.contains(&id) {
+                self.node(id).state = State::Running;
+            } else {
+                self.parked.entry(family).or_default().push(id);
+            }
         }
         let pass = self.next_pass;
         self.next_pass += 1;
@@ -217,12 +226,16 @@ impl Schedule {
         let Some((family, mark)) = node.family else {
             return;
         };
-        let share = |producer: &InstanceId| {
-            let producer = &self.nodes[producer];
-            producer.temp_bytes / producer.open.max(1) as u64
-        };
+        let producers = node.producers.iter();
+        let temp = producers.filter_map(|id| {
+            let bytes = self.nodes[id].temp_bytes.checked_ilog2()?;
+            Some((bytes + 1, Reverse(*id)))
+        });
+        // Among those that free nothing there are no turns.
+        let (frees, turn) = temp.max().unwrap_or((0, Reverse(InstanceId(0))));
         let rank = Rank {
-            frees: node.producers.iter().map(share).sum(),
+            frees,
+            turn,
             path: node.path,
             first: Reverse(id),
         };
@@ -290,6 +303,7 @@ impl Schedule {
     /// The settled instance is executed once more. What waits for its key
     /// goes on; what needs its bytes says so by `miss`.
     pub(super) fn remake(&mut self, id: InstanceId) {
+        self.removed(id);
         let node = self.node(id);
         node.remake = true;
         node.state = State::Waiting(0);
@@ -306,6 +320,7 @@ impl Schedule {
         let again = std::mem::take(&mut self.node(id).lacking);
         let first = !std::mem::replace(&mut self.node(id).counted, true);
         self.node(id).state = State::Settled;
+        self.room.changed();
         for &consumer in &again {
             if let State::Lacking(n) = self.node(consumer).state {
                 self.node(consumer).state = State::Lacking(n - 1);
@@ -327,29 +342,6 @@ impl Schedule {
                 }
             }
         }
-        for producer in self.node(id).producers.clone() {
-            self.node(producer).open -= 1;
-            if self.nodes[&producer].open == 1 && self.nodes[&producer].temp_bytes > 0 {
-                self.rank_last_consumer(producer);
-            }
-        }
-    }
-
-    /// Only one consumer keeps these temporary bytes: it now frees them all.
-    fn rank_last_consumer(&mut self, producer: InstanceId) {
-        let consumers = self.nodes[&producer].consumers.iter();
-        let mut open = consumers.filter(|consumer| !self.nodes[consumer].counted);
-        if let Some(&last) = open.next()
-            && self.nodes[&last].queued.is_some()
-        {
-            self.dequeue(last);
-            self.enqueue(last);
-        }
-    }
-
-    /// The disk has now so much room.
-    pub(super) fn set_disk(&mut self, free_bytes: u64) {
-        self.ledger.set_disk(free_bytes);
     }
 
     /// What an instance takes while it runs.
@@ -376,6 +368,20 @@ impl Schedule {
     }
 }
 
+/// Adds to each node's own time the longest way from its end to the end of all.
+fn measure_paths(nodes: &mut BTreeMap<InstanceId, Node>) {
+    let ids: Vec<InstanceId> = nodes.keys().rev().copied().collect();
+    for id in ids {
+        let consumers = nodes[&id].consumers.iter();
+        let after = consumers.map(|consumer| nodes[consumer].path).max();
+        if let Some(node) = nodes.get_mut(&id) {
+            node.path += after.unwrap_or(0);
+        }
+    }
+}
+
+#[cfg(test)]
+mod ladder;
 #[cfg(test)]
 mod random;
 #[cfg(test)]

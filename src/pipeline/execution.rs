@@ -67,11 +67,11 @@ fn resources(execution: &mut Execution, node: &Node<'_>) -> Vec<Diagnostic> {
         return vec![takes("resources", "a table such as { cpu = 1 }", node)];
     };
     let wanted = &mut execution.resources;
-    let mut faults = Vec::new();
+    let (mut faults, mut cpu) = (Vec::new(), None);
     for Entry { key, value } in entries(table.clone()) {
         let name = key.get_ref().as_str();
         let done = match name {
-            "cpu" => whole(name, &value).map(|n| wanted.cpu = n),
+            "cpu" => whole(name, &value).map(|n| cpu = Some(n)),
             "gpu" => whole(name, &value).map(|n| wanted.gpu = n),
             "network" => whole(name, &value).map(|n| wanted.network = n),
             "memory" => bytes(name, &value).map(|n| wanted.memory_bytes = n),
@@ -84,6 +84,8 @@ fn resources(execution: &mut Execution, node: &Node<'_>) -> Vec<Diagnostic> {
         };
         faults.extend(done.err());
     }
+    // What waits for the network needs no processor, unless it says so.
+    wanted.cpu = cpu.unwrap_or(u32::from(wanted.network == 0));
     faults
 }
 
@@ -188,6 +190,9 @@ mod tests {
         let value = "{ cpu = 2, memory = \"1.5 GiB\", disk = \"2MB\", time = \"90 min\" }";
         let resources = set_one("resources", value).unwrap().resources;
         assert_eq!(resources.cpu, 2);
+        let cpu = |value| set_one("resources", value).unwrap().resources.cpu;
+        assert_eq!((cpu("{ network = 1 }"), cpu("{ gpu = 1 }")), (0, 1));
+        assert_eq!(cpu("{ network = 1, cpu = 1 }"), 1);
         assert_eq!(resources.memory_bytes, 1_610_612_736);
         assert_eq!(resources.disk_bytes, 2_000_000);
         assert_eq!(resources.time_s, Some(5400.0));

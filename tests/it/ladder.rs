@@ -16,10 +16,10 @@ use crate::{
     project::{Project, events},
 };
 
-const STEPS: [u64; 6] = [100, 200, 300, 400, 500, 600];
+pub(crate) const STEPS: [u64; 6] = [100, 200, 300, 400, 500, 600];
 const CANARY: &str = "hf_canary123";
 
-const TEXT: &str = r#"
+pub(crate) const TEXT: &str = r#"
 [pipeline]
 format = 1
 name = "ladder"
@@ -76,13 +76,13 @@ fn branch(step: u64) -> String {
     format!("stage1-step{step}-tokens{}B", step / 100)
 }
 
-struct Ladder {
-    hub: LocalHub,
-    project: Project,
+pub(crate) struct Ladder {
+    pub(crate) hub: LocalHub,
+    pub(crate) project: Project,
 }
 
 impl Ladder {
-    fn new() -> Ladder {
+    pub(crate) fn new() -> Ladder {
         let mut repo = Repo::new("owner/model");
         push(&mut repo, "main", &revision(0, "main"));
         for step in STEPS {
@@ -96,7 +96,7 @@ impl Ladder {
         }
     }
 
-    fn command(&self, args: &[&str]) -> Command {
+    pub(crate) fn command(&self, args: &[&str]) -> Command {
         let mut command = self.project.command(args);
         command
             .env("HF_ENDPOINT", self.hub.endpoint())
@@ -107,12 +107,12 @@ impl Ladder {
         command
     }
 
-    fn vgh(&self, args: &[&str]) -> Output {
+    pub(crate) fn vgh(&self, args: &[&str]) -> Output {
         self.command(args).output().unwrap()
     }
 
     /// Executed and cached instances of a run that must go well.
-    fn run(&self, args: &[&str]) -> (u64, u64) {
+    pub(crate) fn run(&self, args: &[&str]) -> (u64, u64) {
         let mut all = vec!["run", "ladder.toml", "--json"];
         all.extend(args);
         let output = self.vgh(&all);
@@ -123,18 +123,18 @@ impl Ladder {
         (count("executed"), count("cached"))
     }
 
-    fn lock(&self) -> String {
+    pub(crate) fn lock(&self) -> String {
         fs::read_to_string(self.project.file("ladder.lock")).unwrap_or_default()
     }
 }
 
-fn said(output: &Output) -> String {
+pub(crate) fn said(output: &Output) -> String {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     format!("{}{}", text(&output.stdout), text(&output.stderr))
 }
 
 /// Bytes of the files that the ladder wants.
-fn wanted() -> u64 {
+pub(crate) fn wanted() -> u64 {
     let unwanted = ["README.md", "optimizer.bin"];
     let size = |step: u64| -> u64 {
         let files = revision(step, "").into_iter();

@@ -16,6 +16,7 @@ mod kill;
 mod ladder;
 mod meaning;
 mod partly;
+mod prefetch;
 mod project;
 mod property;
 mod python;

@@ -17,6 +17,11 @@ pub(in crate::cli) struct Machine {
     /// Memory to give out, such as "16 GiB" (default: what is available now)
     #[arg(long, value_name = "BYTES", value_parser = bytes)]
     pub(in crate::cli) memory: Option<u64>,
+    /// Disk that downloads, temporary results and stages that ask for disk may have
+    /// together, such as "20 GB" (default: what is free); what does not fit into it
+    /// waits until something was read by all that need it
+    #[arg(long, value_name = "BYTES", value_parser = bytes)]
+    pub(in crate::cli) disk: Option<u64>,
     /// How many stages may use the network at once
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=256))]
     pub(in crate::cli) network: u32,

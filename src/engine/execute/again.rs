@@ -44,6 +44,7 @@ impl Run<'_> {
             // A run that was killed right after the record left them.
             self.downloads.settled(id, self.cache);
         }
+        let there = !again && self.is_passing(id) && self.present(&entry);
         let duration_ms = entry.duration_ms;
         let done = Done {
             key,
@@ -52,7 +53,9 @@ impl Run<'_> {
             executed: made.is_some(),
         };
         let first = self.settle(id, done);
-        self.note_temporary(id);
+        if there {
+            self.note_bytes(id);
+        }
         self.schedule.hit(id);
         if again {
             self.schedule.remake(id);

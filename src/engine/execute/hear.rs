@@ -89,7 +89,7 @@ impl Run<'_> {
             self.made.insert(key, pass);
             self.attempts.remove(&id);
             self.settle(id, done);
-            self.note_temporary(id);
+            self.note_bytes(id);
             self.schedule.reached(id);
             if self.outdated(id) {
                 self.schedule.reconsider(id);

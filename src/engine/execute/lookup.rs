@@ -10,6 +10,7 @@ use crate::{
         execute::Run,
         key::{Manifest, mark},
         plan::State,
+        schedule::Amounts,
     },
     pipeline::InstanceId,
 };
@@ -45,7 +46,11 @@ impl Run<'_> {
         }
         lost.sort_unstable();
         lost.dedup();
-        let there = self.capacity.total(u32::MAX);
+        // Room on the disk may come.
+        let there = Amounts {
+            disk_bytes: u64::MAX,
+            ..self.capacity.total(u32::MAX)
+        };
         if let Some(lack) = Capacity::lack(&self.schedule.takes(id), &there) {
             self.schedule.refuse(id);
             self.fail(id, 0, &lack);
@@ -85,13 +90,20 @@ impl Run<'_> {
         contents.max().map(|(_, digest)| digest)
     }
 
-    /// The bytes of a result that may go once its consumers are done.
-    pub(super) fn note_temporary(&mut self, id: InstanceId) {
-        if self.pipeline.stage_of(id).execution.temp
-            && let Some(done) = self.results.get(&id)
-        {
-            let bytes = done.outputs.values().map(|content| content.size).sum();
+    /// Tells the schedule the size of a result that is on the disk.
+    pub(super) fn note_bytes(&mut self, id: InstanceId) {
+        let Some(done) = self.results.get(&id) else {
+            return;
+        };
+        let bytes = done.outputs.values().map(|content| content.size).sum();
+        let passing = self.is_passing(id);
+        if passing {
             self.schedule.temporary(id, bytes);
+            let published = self.cache.published_at(done.outputs.values());
+            self.passing.published(id, published);
+        }
+        if passing || self.schedule.takes(id).disk_bytes > 0 {
+            self.schedule.leave(id, bytes);
         }
     }
 

@@ -5,13 +5,10 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, ensure};
 
 use crate::{
+    cache::Pin,
     digest::Digest,
     engine::{
-        capacity::Capacity,
-        event::Event,
-        execute::Run,
-        executor::Placement,
-        schedule::{Amounts, Start},
+        capacity::Capacity, event::Event, execute::Run, executor::Placement, schedule::Start,
     },
     pipeline::InstanceId,
     seed::Seed,
@@ -144,15 +141,20 @@ impl Run<'_> {
 
     /// Nothing runs and nothing can start: whether the run is over. What waits
     /// for another attempt will be heard of, unless nothing starts any more.
-    pub(super) fn nothing_left(&mut self) -> bool {
-        let starved = self.schedule.starved();
-        for id in &starved {
-            let lack = self.lack_now(*id);
-            self.schedule.give_up(*id);
-            self.fail(*id, 0, &lack);
+    pub(super) fn nothing_left(&mut self, pin: &Pin) -> Result<bool> {
+        if self.schedule.delayed() > 0 && !self.schedule.is_closed() {
+            return Ok(false);
         }
-        if !starved.is_empty() || (self.schedule.delayed() > 0 && !self.schedule.is_closed()) {
-            return false;
+        let starved = self.schedule.starved();
+        if !starved.is_empty() {
+            if !self.make_room(pin)? {
+                for id in starved {
+                    let lack = self.lack_now(id);
+                    self.schedule.give_up(id);
+                    self.fail(id, 0, &lack);
+                }
+            }
+            return Ok(false);
         }
         let delayed = std::mem::take(&mut self.delayed);
         if !self.totals.interrupted {
@@ -166,16 +168,18 @@ impl Run<'_> {
                 }
             }
         }
-        true
+        Ok(true)
     }
 
     fn lack_now(&self, id: InstanceId) -> String {
-        let there = Amounts {
-            disk_bytes: self.disk_now,
-            ..self.capacity.total(u32::MAX)
-        };
-        Capacity::lack(&self.schedule.takes(id), &there)
-            .unwrap_or_else(|| "asks for more than this machine has".to_owned())
+        let takes = self.schedule.takes(id);
+        let lack = Capacity::lack(&takes, &self.capacity.total(u32::MAX));
+        let held = self.schedule.of_budget();
+        (self
+            .capacity
+            .disk_lack(takes.disk_bytes, held, self.disk_now))
+        .or(lack)
+        .unwrap_or_else(|| "asks for more than this machine has".to_owned())
     }
 
     /// What running passes wrote is gone from what the next may have.

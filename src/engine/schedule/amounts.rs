@@ -1,5 +1,10 @@
 //! Counted resources: what a pass takes, what there is, what is free. Nothing
 //! is ever given out twice. Knows no instance and no order.
+//!
+//! The disk has two bounds. What a pass takes is held from its start to its end
+//! and counts against both. Then its result is on the disk: from then on the
+//! bound that is measured, the free space, is smaller by it by itself; against
+//! the other, the budget, its bytes count until they are removed.
 
 /// An amount of every counted resource.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -41,6 +46,10 @@ impl Amounts {
 pub(super) struct Ledger {
     total: Amounts,
     held: Amounts,
+    /// What the results of a run and its passes may have on the disk together.
+    budget_bytes: u64,
+    /// What results have of it.
+    left_bytes: u64,
 }
 
 impl Ledger {
@@ -48,14 +57,42 @@ impl Ledger {
         Ledger {
             total,
             held: Amounts::default(),
+            budget_bytes: u64::MAX,
+            left_bytes: 0,
         }
+    }
+
+    pub(super) fn set_budget(&mut self, bytes: u64) {
+        self.budget_bytes = bytes;
     }
 
     /// What nobody holds. More may be held than there is, once the disk has
     /// filled up meanwhile: then none is free.
     pub(super) fn free(&self) -> Amounts {
-        self.total
-            .each(&self.held, u32::saturating_sub, u64::saturating_sub)
+        let free = self
+            .total
+            .each(&self.held, u32::saturating_sub, u64::saturating_sub);
+        let held = self.held.disk_bytes.saturating_add(self.left_bytes);
+        let allowed = self.budget_bytes.saturating_sub(held);
+        Amounts {
+            disk_bytes: free.disk_bytes.min(allowed),
+            ..free
+        }
+    }
+
+    /// Bytes of the budget that results and running passes have.
+    pub(super) fn of_budget(&self) -> u64 {
+        self.held.disk_bytes.saturating_add(self.left_bytes)
+    }
+
+    /// A result has come to the disk.
+    pub(super) fn leave(&mut self, bytes: u64) {
+        self.left_bytes = self.left_bytes.saturating_add(bytes);
+    }
+
+    /// A result has gone from it.
+    pub(super) fn remove(&mut self, bytes: u64) {
+        self.left_bytes = self.left_bytes.saturating_sub(bytes);
     }
 
     pub(super) fn take(&mut self, amounts: &Amounts) {

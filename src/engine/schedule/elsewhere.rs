@@ -58,6 +58,8 @@ mod tests {
                 cpu: 1,
                 ..Amounts::default()
             },
+            leaves: 0,
+            temp: false,
         };
         let total = spec(0).takes;
         Schedule::new(vec![spec(0), spec(1)], total, false)

@@ -50,6 +50,9 @@ impl Schedule {
             return unfinished;
         };
         self.ledger.give_back(&over.takes);
+        let left = over.members.iter().map(|id| self.nodes[id].left).sum();
+        self.ledger.leave(left);
+        self.room.changed();
         self.slots
             .release(&over.place, over.model.filter(|_| unfinished.is_empty()));
         self.running.remove(&over.family);
@@ -78,6 +81,7 @@ impl Schedule {
             }
             self.node(id).state = State::Failed;
         }
+        self.room.changed();
         if !ids.is_empty() && !self.keep_going {
             self.close();
         }

@@ -1,7 +1,7 @@
 //! One instance as the schedule sees it. Decides nothing.
 use crate::{
     digest::Digest,
-    engine::schedule::{amounts::Amounts, queue::Rank},
+    engine::schedule::{NodeSpec, amounts::Amounts, queue::Rank},
     pipeline::InstanceId,
 };
 
@@ -40,17 +40,25 @@ pub(super) struct Node {
     pub(super) lacking: Vec<InstanceId>,
     /// Bytes that may go once nothing needs them, when they are known.
     pub(super) temp_bytes: u64,
-    /// Consumers that have not settled.
-    pub(super) open: usize,
+    /// Bytes that it probably leaves on the disk.
+    pub(super) leaves: u64,
+    /// Bytes of its result that are on the disk and count there.
+    pub(super) left: u64,
 }
 
 impl Node {
-    pub(super) fn new(producers: Vec<InstanceId>, weight: u64, takes: Amounts) -> Node {
+    pub(super) fn new(spec: NodeSpec, takes: Amounts) -> Node {
+        let NodeSpec {
+            producers,
+            weight,
+            leaves,
+            ..
+        } = spec;
         Node {
             state: State::Waiting(producers.len()),
             producers,
             consumers: Vec::new(),
-            path: weight,
+            path: weight.max(1),
             takes,
             family: None,
             model: None,
@@ -59,7 +67,8 @@ impl Node {
             counted: false,
             lacking: Vec::new(),
             temp_bytes: 0,
-            open: 0,
+            leaves,
+            left: 0,
         }
     }
 }

@@ -7,15 +7,43 @@ use std::{
 
 use crate::{digest::Digest, engine::schedule::amounts::Amounts, pipeline::InstanceId};
 
-/// Larger is earlier: what frees temporary bytes, then the longest way to the
-/// end, then the order of the file.
+/// How many that need disk are tried before the next change.
+const TRIES: usize = 8;
+
+/// Larger is earlier: what frees temporary bytes, one after another, then the
+/// longest way to the end, then the order of the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Rank {
-    /// Temporary bytes of others that it brings nearer to their end.
-    pub(super) frees: u64,
+    /// The size, in powers of two, of the largest temporary result that it reads.
+    pub(super) frees: u32,
+    /// Which that is: all that reads the first of a ladder comes before all that
+    /// reads the second.
+    pub(super) turn: Reverse<InstanceId>,
     /// Estimated time from its start to the end of the longest chain after it.
     pub(super) path: u64,
     pub(super) first: Reverse<InstanceId>,
+}
+
+/// A rank, seen by idle workers.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Standing {
+    frees: u32,
+    turn: Reverse<InstanceId>,
+    warm: bool,
+    path: u64,
+    first: Reverse<InstanceId>,
+}
+
+impl Standing {
+    fn new(rank: &Rank, warm: bool) -> Standing {
+        Standing {
+            frees: rank.frees,
+            turn: rank.turn,
+            warm,
+            path: rank.path,
+            first: rank.first,
+        }
+    }
 }
 
 #[derive(Default)]
@@ -58,18 +86,35 @@ impl Queue {
     }
 
     /// The best that fits into `free`. `held` is what idle workers keep: among
-    /// those that free as much, an instance that uses it comes first.
-    pub(super) fn best(&self, free: &Amounts, held: &[Digest]) -> Option<InstanceId> {
-        let fitting = self.groups.iter().filter(|(takes, _)| takes.within(free));
-        let best = fitting.flat_map(|(_, group)| {
+    /// those that free the same, an instance that uses it comes first. Of those
+    /// that need disk only what `may` allows.
+    pub(super) fn best(
+        &self,
+        free: &Amounts,
+        held: &[Digest],
+        mut may: impl FnMut(InstanceId) -> bool,
+    ) -> Option<InstanceId> {
+        let (mut best, mut on_disk) = (None, Vec::new());
+        for (takes, group) in &self.groups {
+            if !takes.within(free) {
+                continue;
+            }
             let warm = held.iter().filter_map(|digest| group.by_model.get(digest));
-            let warm = warm
-                .filter_map(|ranks| ranks.last())
-                .map(|rank| (rank, true));
-            warm.chain(group.all.last().map(|rank| (rank, false)))
-        });
-        best.max_by_key(|(rank, warm)| (rank.frees, *warm, rank.path, rank.first))
-            .map(|(rank, _)| rank.first.0)
+            let warm = warm.filter_map(|ranks| ranks.last());
+            let warm = warm.map(|rank| Standing::new(rank, true));
+            if takes.disk_bytes > 0 {
+                on_disk.extend(warm);
+                on_disk.extend(group.all.iter().map(|rank| Standing::new(rank, false)));
+            } else {
+                let first = group.all.last().map(|rank| Standing::new(rank, false));
+                best = warm.chain(first).chain(best).max();
+            }
+        }
+        on_disk.retain(|one| best.is_none_or(|best| *one > best));
+        on_disk.sort_unstable_by_key(|one| Reverse(*one));
+        let tried = on_disk.into_iter().take(TRIES);
+        let allowed = tried.map(|one| one.first.0).find(|id| may(*id));
+        allowed.or(best.map(|best| best.first.0))
     }
 
     /// All that wait here, best first.

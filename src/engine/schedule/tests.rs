@@ -7,6 +7,8 @@ fn spec(id: usize, producers: &[usize]) -> NodeSpec {
         producers: producers.iter().copied().map(InstanceId).collect(),
         weight: 1,
         takes: cpus(1),
+        leaves: 0,
+        temp: false,
     }
 }
 
