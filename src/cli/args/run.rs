@@ -22,8 +22,9 @@ pub(in crate::cli) struct Machine {
     /// waits until something was read by all that need it
     #[arg(long, value_name = "BYTES", value_parser = bytes)]
     pub(in crate::cli) disk: Option<u64>,
-    /// How many stages may use the network at once
-    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=256))]
+    /// How many stages may use the network at once; more share one line, and the
+    /// first checkpoint comes later
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=256))]
     pub(in crate::cli) network: u32,
 }
 
