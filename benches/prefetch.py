@@ -223,11 +223,11 @@ def main():
     threading.Thread(target=hub.serve_forever, daemon=True).start()
     long, short = args.seconds, args.seconds / 2
     cases = [
-        ("computing takes longer", short, long, args.ahead, ["--network", "1"]),
-        ("downloading takes longer", long, short, args.ahead, ["--network", "1"]),
-        ("the same, 4 at once", long, short, args.ahead, []),
-        ("both alike", long, long, args.ahead, ["--network", "1"]),
-        ("room for one", short, long, 1, ["--network", "1"]),
+        ("computing takes longer", short, long, args.ahead, []),
+        ("downloading takes longer", long, short, args.ahead, []),
+        ("the same, 4 at once", long, short, args.ahead, ["--network", "4"]),
+        ("both alike", long, long, args.ahead, []),
+        ("room for one", short, long, 1, []),
     ]
     print(f"{'case':26} {'download':>9} {'compute':>9} {'run':>9} {'ratio':>6} {'floor':>6} {'peak':>6}")
     good = True
@@ -242,7 +242,7 @@ def main():
                 f"{floor:6.3f} {peak:6.1%}",
                 flush=True,
             )
-            held_to_it = more and ahead > 1 and floor <= args.most
+            held_to_it = not more and ahead > 1 and floor <= args.most
             good &= peak <= 1 and (ratio <= args.most or not held_to_it)
     sys.exit(not good)
 

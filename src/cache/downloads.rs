@@ -58,6 +58,17 @@ impl Cache {
         self.root().join("tmp").join("downloads")
     }
 
+    /// Bytes that a run may fill, where the system tells: what is free, and what
+    /// lies here already of downloads that it goes on with.
+    pub fn room_bytes(&self) -> Option<u64> {
+        let parts = fs::read_dir(self.downloads()).into_iter().flatten();
+        let found = parts.filter_map(|part| part.ok()?.metadata().ok());
+        // One with further names is part of a result.
+        let parts = found.filter(|found| found.is_file() && found.nlink() == 1);
+        let there: u64 = parts.map(|found| found.len()).sum();
+        Some(self.available_bytes()?.saturating_add(there))
+    }
+
     /// Says that the result has its record for which this was downloaded: it goes
     /// with the next [`Cache::sync`]. What is not whole is another one on its way.
     pub fn download_landed(&self, id: &ObjectId, size: u64) {

@@ -11,7 +11,7 @@ pub(super) fn capacity(args: &Machine, cache: &Cache) -> Capacity {
     Capacity {
         gpus,
         memory_bytes: args.memory.or_else(available_memory).unwrap_or(u64::MAX),
-        disk_bytes: cache.available_bytes().unwrap_or(u64::MAX),
+        disk_bytes: cache.room_bytes().unwrap_or(u64::MAX),
         budget_bytes: args.disk.unwrap_or(u64::MAX),
         network: args.network,
     }

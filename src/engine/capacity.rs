@@ -20,7 +20,7 @@ pub struct Capacity {
     /// Devices as `CUDA_VISIBLE_DEVICES` names them.
     pub gpus: Vec<String>,
     pub memory_bytes: u64,
-    /// Free space where the cache is.
+    /// Space that the run may fill where the cache is.
     pub disk_bytes: u64,
     /// What passes and the results that count may have of it together.
     pub budget_bytes: u64,

@@ -4,6 +4,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use vgh::cache::Cache;
+
 use crate::{
     hub::faults::{ALWAYS, Fault},
     ladder::{
@@ -28,6 +30,19 @@ fn a_disk_that_is_too_small_is_told_and_room_lets_it_go_on() {
         .map(size)
         .iter()
         .sum();
+    let output = ladder.vgh(&[&["run", "ladder.toml", ONE], &place[..]].concat());
+    assert_eq!(output.status.code(), Some(2), "{}", said(&output));
+    let said = said(&output);
+    let (before, after) = said.split_once(" of free disk, this machine has ").unwrap();
+    let asked = format!("error: `checkpoint` asks for {} bytes", needed + 4096);
+    assert!(before.ends_with(&asked), "{said}");
+    assert!(after.ends_with(" bytes: free some, for example with `vgh cache gc`\n"));
+
+    // What lies among the downloads may be of this one, until it is looked at.
+    disk.remount("size=900k");
+    let other = disk.path().join("cache/tmp/downloads/sha256-of-another");
+    fs::create_dir_all(other.parent().unwrap()).unwrap();
+    fs::write(&other, vec![0; 300 << 10]).unwrap();
     let error = failure(&ladder, &place);
     let (before, after) = error.split_once(" bytes are still to come, ").unwrap();
     assert_eq!(
@@ -41,6 +56,7 @@ fn a_disk_that_is_too_small_is_told_and_room_lets_it_go_on() {
         "make room (`vgh cache gc`) or choose another place with --cache or VGH_CACHE"
     );
     assert_eq!(ladder.hub.sent(), 0);
+    fs::remove_file(other).unwrap();
 
     // Room enough, until somebody else takes it.
     disk.remount("size=4m");
@@ -52,7 +68,7 @@ fn a_disk_that_is_too_small_is_told_and_room_lets_it_go_on() {
     let taken = thread::scope(|scope| {
         let failed = scope.spawn(|| failure(&ladder, &place));
         let until = Instant::now() + Duration::from_mins(1);
-        while ladder.hub.sent() < 100_000 && Instant::now() < until {
+        while ladder.hub.sent() < 400_000 && Instant::now() < until {
             thread::sleep(Duration::from_millis(5));
         }
         fill(&disk);
@@ -68,12 +84,26 @@ fn a_disk_that_is_too_small_is_told_and_room_lets_it_go_on() {
         "{taken}"
     );
     fs::remove_file(disk.path().join("filler")).unwrap();
+    shrink(&disk, needed);
     ladder.hub.shared.switches.clear();
     let all = [&[ONE], &place[..]].concat();
     assert_eq!(ladder.run(&all), (1, 0));
     let sent = ladder.hub.sent();
     assert!(sent <= needed + 16 * piece as u64, "{sent} of {needed}");
     assert_eq!(ladder.run(&all), (0, 1));
+}
+
+/// Leaves room for what is still to come of a download, but not for all of it.
+fn shrink(disk: &SmallDisk, needed: u64) {
+    let cache = Cache::open(&disk.path().join("cache")).unwrap();
+    let parts = fs::read_dir(cache.downloads()).unwrap();
+    let there: u64 = parts
+        .map(|part| part.unwrap().metadata().unwrap().len())
+        .sum();
+    let used = (4 << 20) - cache.available_bytes().unwrap();
+    let size = used + needed - there + (200 << 10);
+    disk.remount(&format!("size={}k", size.div_ceil(4096) * 4));
+    assert!(cache.available_bytes().unwrap() < needed);
 }
 
 /// Leaves no room on a disk.

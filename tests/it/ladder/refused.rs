@@ -25,7 +25,7 @@ fn assert_nothing_is_visible(ladder: &Ladder) {
     let results = ladder.project.file("results");
     if results.exists() {
         let mut files = files_below(&results);
-        files.retain(|file| !file.ends_with(".published.json"));
+        files.retain(|file| !file.ends_with(".published"));
         assert!(files.is_empty(), "{files:?}");
     }
 }
