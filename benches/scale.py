@@ -20,6 +20,7 @@ import shutil
 import struct
 import subprocess
 import time
+from datetime import datetime
 from pathlib import Path
 
 import numpy
@@ -141,13 +142,34 @@ def write_model(folder):
     return total
 
 
-def write_prompts(path):
+def write_prompts(path, count):
+    """A quarter of them is for evaluation."""
     with open(path, "w") as file:
-        for number in range(32):
+        for number in range(count):
             label = "ABCD"[number % 4]
             text = f"Item {number}: the label is {label}.\nAnswer:"
-            split = "eval" if number % 4 == number // 8 else "train"
+            split = "eval" if number // 4 % 4 == 0 else "train"
             file.write(json.dumps({"text": text, "label": f" {label}", "split": split}) + "\n")
+
+
+def run(args, stage, count):
+    """Seconds of one stage on `count` prompts, peak bytes of its process, its events."""
+    write_prompts(args.space / "prompts.jsonl", count)
+    command = [args.vgh.resolve(), "run", "scale.toml", stage, "-j", "1", "--cache", "cache"]
+    command += ["--progress", "none", "--events", "events.jsonl"]
+    subprocess.run(command, cwd=args.space, check=True)
+    lines = (args.space / "events.jsonl").read_text().splitlines()
+    events = [event for event in map(json.loads, lines) if event.get("stage") == stage]
+    seconds = next(event["duration_ms"] / 1000 for event in events if event["event"] == "finished")
+    records = [json.loads(path.read_text()) for path in args.space.glob("cache/records/*/*.json")]
+    provenances = [record["body"]["provenance"] for record in records]
+    newest = max((p for p in provenances if p["instance"] == stage), key=lambda p: p["started"])
+    return seconds, newest["peak_rss_bytes"], events
+
+
+def show(name, seconds, peak=None):
+    memory = f"{peak / 2**30:8.2f} GiB" if peak else ""
+    print(f"{name:52} {seconds:8.1f} s {memory}", flush=True)
 
 
 def main():
@@ -160,27 +182,23 @@ def main():
         started = time.monotonic()
         total = write_model(model)
         print(f"wrote {total / 1e9:.2f} GB in {time.monotonic() - started:.0f} s")
-    write_prompts(args.space / "prompts.jsonl")
     (args.space / "scale.toml").write_text(PIPELINE)
-    cache = args.space / "cache"
-    shutil.rmtree(cache, ignore_errors=True)
-    for stage in ["model", "costates", "headroom", "grpo"]:
-        command = [args.vgh.resolve(), "run", "scale.toml", stage, "-j", "1", "--cache", "cache"]
-        started = time.monotonic()
-        subprocess.run([*command, "--progress", "plain"], cwd=args.space, check=True)
-        wall = time.monotonic() - started
-        peak = max(record["peak_rss_bytes"] for record in records(cache, stage))
-        print(f"== {stage}: {wall:.1f} s, peak of its process {peak / 2**30:.2f} GiB", flush=True)
+    shutil.rmtree(args.space / "cache", ignore_errors=True)
+    few, many = 32, 160
+    show("take the checkpoint into the cache", *run(args, "model", few)[:2])
+    headroom, peak, _ = run(args, "headroom", few)
+    longer, _, _ = run(args, "headroom", many)
+    each = (longer - headroom) / ((many - few) / 4)
+    show("headroom on 8 prompts", headroom, peak)
+    show("  of that loading (what is left at 0 prompts)", headroom - 8 * each)
+    show("  and forward, a prompt of some 20 tokens", each)
+    show("costates on 32 prompts", *run(args, "costates", few)[:2])
+    grpo, peak, events = run(args, "grpo", few)
+    show("grpo, 2 updates of 24 prompts x 8 actions", grpo, peak)
+    at = [datetime.fromisoformat(e["at"]) for e in events if e["event"] == "progress"]
+    show("  of that the second update", (at[-1] - at[0]).total_seconds())
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-    print(f"largest process: {peak / 2**20:.2f} GiB")
-
-
-def records(cache, stage):
-    """How the cache says that a stage's results came to be."""
-    for path in cache.glob("records/**/*.json"):
-        provenance = json.loads(path.read_text())["body"]["provenance"]
-        if provenance["instance"] == stage:
-            yield provenance
+    print(f"largest process, as the system saw it: {peak / 2**20:.2f} GiB")
 
 
 if __name__ == "__main__":
