@@ -159,8 +159,9 @@ def run(args, stage, count):
     command += ["--progress", "none", "--events", "events.jsonl"]
     subprocess.run(command, cwd=args.space, check=True)
     lines = (args.space / "events.jsonl").read_text().splitlines()
-    events = [event for event in map(json.loads, lines) if event.get("stage") == stage]
-    seconds = next(event["duration_ms"] / 1000 for event in events if event["event"] == "finished")
+    events = [json.loads(line) for line in lines]
+    made = [e for e in events if e["event"] == "finished" and e["stage"] == stage]
+    seconds = made[0]["duration_ms"] / 1000
     records = [json.loads(path.read_text()) for path in args.space.glob("cache/records/*/*.json")]
     provenances = [record["body"]["provenance"] for record in records]
     newest = max((p for p in provenances if p["instance"] == stage), key=lambda p: p["started"])

@@ -3,6 +3,7 @@
 //! by a second name, and the blob is then a third: one file all along, so that
 //! a kill at any moment costs neither a download nor room for a copy.
 use std::{
+    collections::BTreeMap,
     fs::{self, File, Metadata},
     io::Seek,
     os::unix::fs::MetadataExt,
@@ -59,13 +60,13 @@ impl Cache {
     }
 
     /// Bytes that a run may fill, where the system tells: what is free, and what
-    /// lies here already of downloads that it goes on with.
-    pub fn room_bytes(&self) -> Option<u64> {
-        let parts = fs::read_dir(self.downloads()).into_iter().flatten();
-        let found = parts.filter_map(|part| part.ok()?.metadata().ok());
-        // One with further names is part of a result.
-        let parts = found.filter(|found| found.is_file() && found.nlink() == 1);
-        let there: u64 = parts.map(|found| found.len()).sum();
+    /// lies here already of the files that it waits for, by size.
+    pub fn room_bytes(&self, waits_for: &BTreeMap<ObjectId, u64>) -> Option<u64> {
+        let there = |(id, size): (&ObjectId, &u64)| {
+            let found = fs::symlink_metadata(self.downloads().join(id.file_name())).ok()?;
+            found.is_file().then(|| found.len().min(*size))
+        };
+        let there: u64 = waits_for.iter().filter_map(there).sum();
         Some(self.available_bytes()?.saturating_add(there))
     }
 
@@ -100,8 +101,10 @@ impl Cache {
         for name in names(&self.downloads())? {
             let path = self.downloads().join(&name);
             if let Some(part) = name.to_string_lossy().strip_suffix(LOCK) {
-                // Left by a dead process, perhaps without its file: it goes, unless held.
-                drop(Held::try_take(&self.downloads().join(part))?);
+                if !options.dry_run {
+                    // Left by a dead process, perhaps without its file: it goes, unless held.
+                    drop(Held::try_take(&self.downloads().join(part))?);
+                }
                 continue;
             }
             let found = fs::symlink_metadata(&path).ok();
@@ -109,16 +112,18 @@ impl Cache {
                 continue;
             };
             let written = found.modified().unwrap_or(now);
-            // Of one that is a blob already no bytes go, and nobody goes on with it.
-            let landed = found.nlink() > 1;
             let untouched = age(written, now);
             let download = Download {
                 path,
-                bytes: if landed { 0 } else { found.len() },
+                // With its other names they stay: of a result, or of one that a kill left
+                // without its record, for which this is not to be fetched again.
+                bytes: if found.nlink() > 1 { 0 } else { found.len() },
                 written,
             };
-            let is_old = written < before && (landed || untouched > rest);
-            if is_old && let Some(_held) = download.unheld(untouched)? {
+            if written < before
+                && untouched > rest
+                && let Some(_held) = download.unheld(untouched)?
+            {
                 old.push(download);
             }
         }

@@ -47,7 +47,7 @@ fn disk_lines(disk: &DiskCost) -> Vec<String> {
     }
     if disk.peak_disk_bytes > 0 {
         lines.push(format!(
-            "on the disk        {} at a time, or as much more as --disk or the disk allows",
+            "on the disk        {} at least; more is used to run ahead, up to --disk or what is free",
             bytes(disk.peak_disk_bytes)
         ));
     }
@@ -166,7 +166,7 @@ mod tests {
         assert_eq!(
             disk_lines(&unknown),
             [
-                "on the disk        6.5 GiB at a time, or as much more as --disk or the disk allows",
+                "on the disk        6.5 GiB at least; more is used to run ahead, up to --disk or what is free",
                 "of unknown size    20 instances: what to download is not resolved (`vgh update`)",
             ]
         );

@@ -1,17 +1,21 @@
 //! What this machine has of the counted resources: flags first, then what the
 //! system says. Changes nothing but this process's own limit of open files.
-use std::{env, fs, mem::MaybeUninit};
+use std::{collections::BTreeMap, env, fs, mem::MaybeUninit};
 
-use crate::{cache::Cache, cli::args::Machine, engine::Capacity};
+use crate::{cache::Cache, cli::args::Machine, digest::ObjectId, engine::Capacity};
 
-/// What a run may give out, besides processors.
-pub(super) fn capacity(args: &Machine, cache: &Cache) -> Capacity {
+/// What a run may give out, besides processors. `waits_for`: what it downloads.
+pub(super) fn capacity(
+    args: &Machine,
+    cache: &Cache,
+    waits_for: &BTreeMap<ObjectId, u64>,
+) -> Capacity {
     let visible = env::var("CUDA_VISIBLE_DEVICES").ok();
     let gpus = devices(args.gpus, visible.as_deref(), nvidia_devices);
     Capacity {
         gpus,
         memory_bytes: args.memory.or_else(available_memory).unwrap_or(u64::MAX),
-        disk_bytes: cache.room_bytes().unwrap_or(u64::MAX),
+        disk_bytes: cache.room_bytes(waits_for).unwrap_or(u64::MAX),
         budget_bytes: args.disk.unwrap_or(u64::MAX),
         network: args.network,
     }

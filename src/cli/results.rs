@@ -226,13 +226,15 @@ impl Publishing<'_> {
     }
 
     /// Removes copies of stages and coordinates that the pipeline no longer
-    /// has, unless somebody changed them; keeps those that this run left out.
+    /// has or copies, unless somebody changed them; keeps those that this run left out.
     fn forget(&mut self, pipeline: &Pipeline) -> Result<()> {
         let old = std::mem::take(&mut self.old.copies);
         if old.is_empty() {
             return Ok(());
         }
-        let places: BTreeSet<String> = pipeline.ids().map(|id| place(pipeline, id)).collect();
+        let copied = |id: &InstanceId| pipeline.stage_of(*id).execution.publish;
+        let copied = pipeline.ids().filter(copied);
+        let places: BTreeSet<String> = copied.map(|id| place(pipeline, id)).collect();
         for (name, copy) in old {
             let path = self.folder.join(&name);
             let belongs = Path::new(&name)

@@ -26,7 +26,8 @@ use crate::{
         workplace::{Workplace, Written},
     },
     engine::{
-        Done, Event, Externals, Graph, Moment, Options, Outcome, Plan, Planned, RunTotals, execute,
+        Done, Event, Externals, Graph, Moment, Options, Outcome, Plan, Planned, RunTotals, State,
+        execute,
         executor::{Pool, PoolOptions},
         plan_forcing,
     },
@@ -131,7 +132,14 @@ pub(super) fn perform(
         watch(&Event::Warning { message }, Moment::now());
     }
     let jobs = jobs(args);
-    let capacity = machine::capacity(&args.machine, cache);
+    let to_run = plan
+        .entries
+        .iter()
+        .filter(|entry| entry.state != State::Cached);
+    let waits_for = to_run
+        .flat_map(|entry| scene.externals.files(pipeline, entry.id))
+        .collect();
+    let capacity = machine::capacity(&args.machine, cache, &waits_for);
     let refusals = capacity.refusals((pipeline, scene.graph, scene.externals), plan);
     if !refusals.is_empty() {
         return Err(Failure::Usage(refusals.join("\nerror: ")));

@@ -125,7 +125,8 @@ impl Capacity {
     }
 }
 
-/// `4 GiB`, `1.5 GiB`, `500 MB`, `17 bytes`: exact, so that what differs reads differently.
+/// `4 GiB`, `1.5 GiB`, `500 MB`, `17 bytes`, `5.94 GB (5939709084 bytes)`: exact, so that what
+/// differs reads differently.
 fn bytes(count: u64) -> String {
     const UNITS: [(&str, u64); 6] = [
         ("TiB", 1 << 40),
@@ -138,7 +139,9 @@ fn bytes(count: u64) -> String {
     let tenth = |unit: &u64| count >= *unit && (u128::from(count) * 10) % u128::from(*unit) == 0;
     match UNITS.iter().find(|(_, unit)| tenth(unit)) {
         Some((name, unit)) => format!("{} {name}", count as f64 / *unit as f64),
-        None => format!("{count} bytes"),
+        None if count < 1_000_000 => format!("{count} bytes"),
+        None if count < 1_000_000_000 => format!("{:.1} MB ({count} bytes)", count as f64 / 1e6),
+        None => format!("{:.2} GB ({count} bytes)", count as f64 / 1e9),
     }
 }
 
@@ -151,7 +154,13 @@ mod tests {
         let said = [4 << 30, 3 << 29, 500_000_000, 17, (1 << 30) + 1].map(bytes);
         assert_eq!(
             said,
-            ["4 GiB", "1.5 GiB", "500 MB", "17 bytes", "1073741825 bytes"]
+            [
+                "4 GiB",
+                "1.5 GiB",
+                "500 MB",
+                "17 bytes",
+                "1.07 GB (1073741825 bytes)"
+            ]
         );
     }
 

@@ -11,7 +11,7 @@ use anyhow::{Context as _, Result, bail};
 use crate::{
     cache::StatIndex,
     diagnostic::Diagnostic,
-    digest::Digest,
+    digest::{Digest, ObjectId},
     pipeline::{InstanceId, ParamPlace, Pipeline},
     stage::{Action, Delivery, External, Foreign, Pinned, Reference},
 };
@@ -138,6 +138,13 @@ impl Externals {
             Some((reference.param.to_owned(), pinned))
         };
         references.filter_map(pinned).collect()
+    }
+
+    /// The files of hubs that an instance is made of, by size in bytes.
+    pub fn files(&self, pipeline: &Pipeline, id: InstanceId) -> BTreeMap<ObjectId, u64> {
+        let references = self.references(pipeline, id);
+        let files = references.values().flat_map(|pinned| pinned.files.values());
+        files.map(|file| (file.id, file.size)).collect()
     }
 
     fn read_variables(&mut self, id: InstanceId, action: &dyn Action) -> Result<()> {

@@ -18,12 +18,12 @@ pub(in crate::cli) struct Machine {
     #[arg(long, value_name = "BYTES", value_parser = bytes)]
     pub(in crate::cli) memory: Option<u64>,
     /// Disk that downloads, temporary results and stages that ask for disk may have
-    /// together, such as "20 GB" (default: what is free); what does not fit into it
-    /// waits until something was read by all that need it
+    /// together, such as "20 GB" (default: what is free); a download that does not fit
+    /// waits until others have been read for the last time
     #[arg(long, value_name = "BYTES", value_parser = bytes)]
     pub(in crate::cli) disk: Option<u64>,
-    /// How many stages may use the network at once; more share one line, and the
-    /// first checkpoint comes later
+    /// How many stages may use the network at once: with more, downloads share
+    /// the line and the first one ends later
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=256))]
     pub(in crate::cli) network: u32,
 }

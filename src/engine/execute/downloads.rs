@@ -9,32 +9,58 @@ use crate::{
     pipeline::{InstanceId, Pipeline},
 };
 
-/// Files of hubs by size in bytes, and the instances without a result that are made of them.
 #[derive(Debug)]
-pub(super) struct Downloads(BTreeMap<ObjectId, (u64, BTreeSet<InstanceId>)>);
+pub(super) struct Downloads {
+    /// Files of hubs by size in bytes, of which instances are made that have no result.
+    waits_for: BTreeMap<ObjectId, u64>,
+    /// How many instances wait for each.
+    waiting: BTreeMap<ObjectId, usize>,
+    /// The files of each instance that has no result.
+    of: BTreeMap<InstanceId, BTreeSet<ObjectId>>,
+}
 
 impl Downloads {
     pub(super) fn new(pipeline: &Pipeline, graph: &Graph, externals: &Externals) -> Downloads {
-        let mut waiting: BTreeMap<ObjectId, (u64, BTreeSet<InstanceId>)> = BTreeMap::new();
+        let mut downloads = Downloads {
+            waits_for: BTreeMap::new(),
+            waiting: BTreeMap::new(),
+            of: BTreeMap::new(),
+        };
         for id in graph.needed() {
-            for pinned in externals.references(pipeline, id).values() {
-                for file in pinned.files.values() {
-                    let entry = waiting.entry(file.id).or_default();
-                    entry.0 = file.size;
-                    entry.1.insert(id);
-                }
+            let files = externals.files(pipeline, id);
+            for (file, size) in &files {
+                downloads.waits_for.insert(*file, *size);
+                *downloads.waiting.entry(*file).or_default() += 1;
+            }
+            if !files.is_empty() {
+                downloads.of.insert(id, files.into_keys().collect());
             }
         }
-        Downloads(waiting)
+        downloads
+    }
+
+    /// The files that somebody waits for, by size.
+    pub(super) fn waits_for(&self) -> &BTreeMap<ObjectId, u64> {
+        &self.waits_for
+    }
+
+    /// Whether an instance waits for files.
+    pub(super) fn waits(&self, id: InstanceId) -> bool {
+        self.of.contains_key(&id)
     }
 
     /// An instance has its record: what nobody else waits for may go.
     pub(super) fn settled(&mut self, id: InstanceId, cache: &Cache) {
-        self.0.retain(|file, (size, waiting)| {
-            if waiting.remove(&id) && waiting.is_empty() {
-                cache.download_landed(file, *size);
+        for file in self.of.remove(&id).unwrap_or_default() {
+            let Some(waiting) = self.waiting.get_mut(&file) else {
+                continue;
+            };
+            *waiting -= 1;
+            if *waiting == 0
+                && let Some(size) = self.waits_for.remove(&file)
+            {
+                cache.download_landed(&file, size);
             }
-            !waiting.is_empty()
-        });
+        }
     }
 }

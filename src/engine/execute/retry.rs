@@ -185,7 +185,7 @@ impl Run<'_> {
     /// What running passes wrote is gone from what the next may have.
     pub(super) fn look_at_disk(&mut self) {
         if self.capacity.disk_bytes < u64::MAX
-            && let Some(free_bytes) = self.cache.room_bytes()
+            && let Some(free_bytes) = self.cache.room_bytes(self.downloads.waits_for())
         {
             self.disk_now = free_bytes;
             self.schedule.set_disk(free_bytes);

@@ -114,6 +114,9 @@ impl Run<'_> {
             self.remove(useless, pin)?;
             return Ok(true);
         }
-        Ok(self.schedule.press())
+        // Somebody else may have made some since the last look.
+        let before = self.disk_now;
+        self.look_at_disk();
+        Ok(self.disk_now > before || self.schedule.press())
     }
 }

@@ -108,7 +108,8 @@ impl Ledger {
     }
 
     /// The disk has now so much room. What running passes have written of
-    /// their share is counted twice until they end, never too little.
+    /// their share, other than downloads, is counted twice until they end,
+    /// never too little.
     pub(super) fn set_disk(&mut self, free_bytes: u64) {
         self.total.disk_bytes = free_bytes;
     }

@@ -104,7 +104,14 @@ impl Queue {
             let warm = warm.map(|rank| Standing::new(rank, true));
             if takes.disk_bytes > 0 {
                 on_disk.extend(warm);
-                on_disk.extend(group.all.iter().map(|rank| Standing::new(rank, false)));
+                on_disk.extend(
+                    group
+                        .all
+                        .iter()
+                        .rev()
+                        .take(TRIES)
+                        .map(|rank| Standing::new(rank, false)),
+                );
             } else {
                 let first = group.all.last().map(|rank| Standing::new(rank, false));
                 best = warm.chain(first).chain(best).max();

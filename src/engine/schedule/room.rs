@@ -33,6 +33,8 @@ pub(super) struct Room {
 
 impl Room {
     pub(super) fn new(specs: &[NodeSpec]) -> Room {
+        // Stands are given by id.
+        debug_assert!(specs.is_sorted_by_key(|spec| spec.id));
         let at: HashMap<InstanceId, usize> = specs
             .iter()
             .enumerate()
