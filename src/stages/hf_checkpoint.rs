@@ -122,9 +122,7 @@ impl Stage for HfCheckpoint {
         let named = || format!("{} at {}", pinned.repo, pinned.name);
         let folder = context.scratch().join("checkpoint");
         disk::make_folder(&folder)?;
-        let fetching = Fetching::new(pinned, context)?;
-        fetching.make_sure_of_room()?;
-        fetching.all(&folder)?;
+        Fetching::new(pinned, context)?.all(&folder)?;
         let files = Files::of_folder(&folder).with_context(named)?;
         local_checkpoint::check(&files).with_context(named)?;
         Position {
@@ -162,27 +160,6 @@ impl<'a> Fetching<'a> {
             pinned,
             context,
         })
-    }
-
-    /// Refuses what cannot fit before the first byte of it comes.
-    fn make_sure_of_room(&self) -> Result<()> {
-        let there = |file: &Listed| {
-            let part = fs::metadata(self.context.download(&file.id));
-            part.map_or(0, |part| part.len().min(file.size))
-        };
-        let files = self.pinned.files.values();
-        let missing: u64 = files.map(|file| file.size - there(file)).sum();
-        let place = self.context.scratch();
-        match disk::available(place) {
-            Some(free) if free < missing => bail!(
-                "{} at {} does not fit: {missing} bytes are still to come, {free} are free where \
-                 the cache is: make room (`vgh cache gc`) or choose another place with --cache or \
-                 VGH_CACHE",
-                self.pinned.repo,
-                self.pinned.name
-            ),
-            _ => Ok(()),
-        }
     }
 
     fn all(&self, folder: &Path) -> Result<()> {

@@ -255,12 +255,11 @@ pass_env = ["PATH"]
 "#;
     write(&ladder, &(temporary() + all));
     let text = refused(&(3 * rung).to_string());
+    let [three, six] =
+        [3 * rung, 6 * rung].map(|n| format!("{:.1} MB ({n} bytes)", n as f64 / 1e6));
     let line = format!(
-        "error: `checkpoint` asks for {rung} bytes of disk beside {} bytes that `all` waits for, \
-         --disk allows {} bytes: allow {} bytes or more",
-        3 * rung,
-        3 * rung,
-        6 * rung
+        "error: `checkpoint` asks for {rung} bytes of disk beside {three} that `all` waits for, \
+         --disk allows {three}: allow {six} or more",
     );
     assert_eq!(text.lines().last().unwrap(), line);
     assert_eq!(ladder.hub.sent(), 0);
@@ -300,7 +299,7 @@ fn the_plan_says_what_comes_and_what_is_held_at_a_time() {
         text()
     );
     assert!(
-        text().contains("on the disk        700.7 KiB at a time, "),
+        text().contains("on the disk        700.7 KiB at least; "),
         "{}",
         text()
     );

@@ -40,7 +40,7 @@ impl Run<'_> {
         let made = made.filter(|_| self.planned(id) != Some(&State::Cached));
         let again =
             made.is_none() && self.planned_again(id) && (self.forced(id) || !self.present(&entry));
-        if !again && self.downloads.waits(id) && self.present(&entry) {
+        if !again {
             // A run that was killed right after the record left them.
             self.downloads.settled(id, self.cache);
         }

@@ -44,11 +44,6 @@ impl Downloads {
         &self.waits_for
     }
 
-    /// Whether an instance waits for files.
-    pub(super) fn waits(&self, id: InstanceId) -> bool {
-        self.of.contains_key(&id)
-    }
-
     /// An instance has its record: what nobody else waits for may go.
     pub(super) fn settled(&mut self, id: InstanceId, cache: &Cache) {
         for file in self.of.remove(&id).unwrap_or_default() {
