@@ -114,6 +114,26 @@ fn a_hub_that_stays_busy_is_given_up() {
 }
 
 #[test]
+fn a_file_that_is_refused_is_told_at_once() {
+    for code in [401, 403, 404] {
+        let refused = files("refused", (1, LARGE), |local, name, _, _| {
+            let retry_after = None;
+            local.set(name, Fault::Status { code, retry_after }, ALWAYS);
+        });
+        let page = format!("{}/{REPO}", refused.local.endpoint());
+        let message = match code {
+            401 => "no such repository, or a private one (then set HF_TOKEN)".to_owned(),
+            403 => format!(
+                "forbidden (403): see whether {page} opens for you; HF_TOKEN may lack a right"
+            ),
+            _ => "no such file at this revision".to_owned(),
+        };
+        let (outcome, told) = fetch(&refused, &message);
+        assert_eq!((outcome, told), (NONE, Vec::new()));
+    }
+}
+
+#[test]
 fn a_wrong_length_misleads_nobody() {
     for sign in [-1, 1] {
         let wrong = files("length", BOTH, |local, name, size, stream| {
