@@ -103,7 +103,8 @@ impl Draft {
         step();
         // Most often the folder is there.
         let placed = match put_new(&self.path, target) {
-            Err(error) if is_absent(&error) && !parent.is_dir() => {
+            // Somebody else may have made it since.
+            Err(error) if is_absent(&error) => {
                 ensure_dir(parent)?;
                 put_new(&self.path, target)
             }
@@ -253,6 +254,25 @@ mod tests {
 
     fn draft(folder: &Path, name: &str, bytes: &[u8]) -> Draft {
         Draft::write(folder.join(name), bytes, bytes.len() as u64).unwrap()
+    }
+
+    #[test]
+    fn those_who_need_the_same_new_folder_all_get_there() {
+        let place = tempfile::tempdir().unwrap();
+        for round in 0..300 {
+            let folder = place.path().join(round.to_string());
+            let all = std::sync::Barrier::new(8);
+            std::thread::scope(|scope| {
+                for i in 0..8 {
+                    let (all, target) = (&all, folder.join(format!("blob {i}")));
+                    let draft = draft(place.path(), &format!("draft {i}"), b"text");
+                    scope.spawn(move || {
+                        all.wait();
+                        draft.place(&target).unwrap();
+                    });
+                }
+            });
+        }
     }
 
     #[test]
