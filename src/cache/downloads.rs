@@ -3,7 +3,6 @@
 //! by a second name, and the blob is then a third: one file all along, so that
 //! a kill at any moment costs neither a download nor room for a copy.
 use std::{
-    collections::BTreeMap,
     fs::{self, File, Metadata},
     io::Seek,
     os::unix::fs::MetadataExt,
@@ -60,13 +59,13 @@ impl Cache {
     }
 
     /// Bytes that a run may fill, where the system tells: what is free, and what
-    /// lies here already of the files that it waits for, by size.
-    pub fn room_bytes(&self, waits_for: &BTreeMap<ObjectId, u64>) -> Option<u64> {
-        let there = |(id, size): (&ObjectId, &u64)| {
+    /// lies here already of the files that it waits for, each once with its size.
+    pub fn room_bytes(&self, awaited: impl Iterator<Item = (ObjectId, u64)>) -> Option<u64> {
+        let there = |(id, size): (ObjectId, u64)| {
             let found = fs::symlink_metadata(self.downloads().join(id.file_name())).ok()?;
-            found.is_file().then(|| found.len().min(*size))
+            found.is_file().then(|| found.len().min(size))
         };
-        let there: u64 = waits_for.iter().filter_map(there).sum();
+        let there: u64 = awaited.filter_map(there).sum();
         Some(self.available_bytes()?.saturating_add(there))
     }
 

@@ -4,18 +4,20 @@ use std::{collections::BTreeMap, env, fs, mem::MaybeUninit};
 
 use crate::{cache::Cache, cli::args::Machine, digest::ObjectId, engine::Capacity};
 
-/// What a run may give out, besides processors. `waits_for`: what it downloads.
+/// What a run may give out, besides processors. `awaited`: what it downloads.
 pub(super) fn capacity(
     args: &Machine,
     cache: &Cache,
-    waits_for: &BTreeMap<ObjectId, u64>,
+    awaited: &BTreeMap<ObjectId, u64>,
 ) -> Capacity {
     let visible = env::var("CUDA_VISIBLE_DEVICES").ok();
     let gpus = devices(args.gpus, visible.as_deref(), nvidia_devices);
     Capacity {
         gpus,
         memory_bytes: args.memory.or_else(available_memory).unwrap_or(u64::MAX),
-        disk_bytes: cache.room_bytes(waits_for).unwrap_or(u64::MAX),
+        disk_bytes: cache
+            .room_bytes(awaited.iter().map(|(id, size)| (*id, *size)))
+            .unwrap_or(u64::MAX),
         budget_bytes: args.disk.unwrap_or(u64::MAX),
         network: args.network,
     }

@@ -136,10 +136,10 @@ pub(super) fn perform(
         .entries
         .iter()
         .filter(|entry| entry.state != State::Cached);
-    let waits_for = to_run
+    let awaited = to_run
         .flat_map(|entry| scene.externals.files(pipeline, entry.id))
         .collect();
-    let capacity = machine::capacity(&args.machine, cache, &waits_for);
+    let capacity = machine::capacity(&args.machine, cache, &awaited);
     let refusals = capacity.refusals((pipeline, scene.graph, scene.externals), plan);
     if !refusals.is_empty() {
         return Err(Failure::Usage(refusals.join("\nerror: ")));

@@ -72,7 +72,8 @@ impl Capacity {
         }
     }
 
-    /// What `takes` asks for beyond `there`, in words, with what there is.
+    /// What `takes` asks for beyond `there`, in words, with what there is. Not of the
+    /// disk, whose room comes and goes: see [`Capacity::disk_lack`].
     pub(super) fn lack(takes: &Amounts, there: &Amounts) -> Option<String> {
         let count = |asked: u32, has: u32, noun: &str| {
             (asked > has).then(|| format!("asks for {asked} {noun}, this machine has {has}"))
@@ -89,7 +90,6 @@ impl Capacity {
         };
         count(takes.gpu, there.gpu, "gpu")
             .or_else(|| size(takes.memory_bytes, there.memory_bytes, "memory"))
-            .or_else(|| size(takes.disk_bytes, there.disk_bytes, "free disk"))
             .or_else(|| count(takes.network, there.network, "network slots"))
     }
 
@@ -102,10 +102,7 @@ impl Capacity {
         (pipeline, graph, externals): (&Pipeline, &Graph, &Externals),
         plan: &Plan,
     ) -> Vec<String> {
-        let there = Amounts {
-            disk_bytes: u64::MAX,
-            ..self.total(u32::MAX)
-        };
+        let there = self.total(u32::MAX);
         let runs = plan
             .entries
             .iter()

@@ -77,6 +77,11 @@ impl Graph {
         self.targets[id.0]
     }
 
+    /// Whether the bytes of an instance go once its last consumer is done.
+    pub(super) fn is_passing(&self, pipeline: &Pipeline, id: InstanceId) -> bool {
+        pipeline.stage_of(id).execution.temp && !self.is_target(id)
+    }
+
     pub fn is_needed(&self, id: InstanceId) -> bool {
         self.needed[id.0]
     }

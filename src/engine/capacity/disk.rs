@@ -51,6 +51,10 @@ impl Capacity {
         (pipeline, graph, externals): (&Pipeline, &Graph, &Externals),
         plan: &Plan,
     ) -> Option<String> {
+        let needs = |id| disk_needs(pipeline, externals, id);
+        if plan.entries.iter().all(|entry| needs(entry.id) == 0) {
+            return None;
+        }
         let (outlook, stands, held) = plan.outlook((pipeline, graph, externals));
         let free = i128::from(self.disk_bytes);
         let allowed = i128::from(self.budget_bytes) - i128::from(held);

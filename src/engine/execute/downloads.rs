@@ -9,28 +9,21 @@ use crate::{
     pipeline::{InstanceId, Pipeline},
 };
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Downloads {
-    /// Files of hubs by size in bytes, of which instances are made that have no result.
-    waits_for: BTreeMap<ObjectId, u64>,
-    /// How many instances wait for each.
-    waiting: BTreeMap<ObjectId, usize>,
+    /// Files of hubs for which somebody waits: the size in bytes, and how many wait.
+    files: BTreeMap<ObjectId, (u64, usize)>,
     /// The files of each instance that has no result.
     of: BTreeMap<InstanceId, BTreeSet<ObjectId>>,
 }
 
 impl Downloads {
     pub(super) fn new(pipeline: &Pipeline, graph: &Graph, externals: &Externals) -> Downloads {
-        let mut downloads = Downloads {
-            waits_for: BTreeMap::new(),
-            waiting: BTreeMap::new(),
-            of: BTreeMap::new(),
-        };
+        let mut downloads = Downloads::default();
         for id in graph.needed() {
             let files = externals.files(pipeline, id);
             for (file, size) in &files {
-                downloads.waits_for.insert(*file, *size);
-                *downloads.waiting.entry(*file).or_default() += 1;
+                downloads.files.entry(*file).or_insert((*size, 0)).1 += 1;
             }
             if !files.is_empty() {
                 downloads.of.insert(id, files.into_keys().collect());
@@ -40,21 +33,19 @@ impl Downloads {
     }
 
     /// The files that somebody waits for, by size.
-    pub(super) fn waits_for(&self) -> &BTreeMap<ObjectId, u64> {
-        &self.waits_for
+    pub(super) fn awaited(&self) -> impl Iterator<Item = (ObjectId, u64)> {
+        self.files.iter().map(|(file, (size, _))| (*file, *size))
     }
 
     /// An instance has its record: what nobody else waits for may go.
     pub(super) fn settled(&mut self, id: InstanceId, cache: &Cache) {
         for file in self.of.remove(&id).unwrap_or_default() {
-            let Some(waiting) = self.waiting.get_mut(&file) else {
-                continue;
-            };
-            *waiting -= 1;
-            if *waiting == 0
-                && let Some(size) = self.waits_for.remove(&file)
-            {
-                cache.download_landed(&file, size);
+            if let Some((size, waiting)) = self.files.get_mut(&file) {
+                *waiting -= 1;
+                if *waiting == 0 {
+                    cache.download_landed(&file, *size);
+                    self.files.remove(&file);
+                }
             }
         }
     }

@@ -10,7 +10,6 @@ use crate::{
         execute::Run,
         key::{Manifest, mark},
         plan::State,
-        schedule::Amounts,
     },
     pipeline::InstanceId,
 };
@@ -46,11 +45,7 @@ impl Run<'_> {
         }
         lost.sort_unstable();
         lost.dedup();
-        // Room on the disk may come.
-        let there = Amounts {
-            disk_bytes: u64::MAX,
-            ..self.capacity.total(u32::MAX)
-        };
+        let there = self.capacity.total(u32::MAX);
         if let Some(lack) = Capacity::lack(&self.schedule.takes(id), &there) {
             self.schedule.refuse(id);
             self.fail(id, 0, &lack);

@@ -26,7 +26,7 @@ pub(super) fn nodes(
         },
         takes: capacity.takes((pipeline, externals), entry.id),
         leaves: disk_leaves(pipeline, externals, entry.id),
-        temp: pipeline.stage_of(entry.id).execution.temp && !graph.is_target(entry.id),
+        temp: graph.is_passing(pipeline, entry.id),
     };
     plan.entries.iter().map(spec).collect()
 }

@@ -175,17 +175,17 @@ impl Run<'_> {
         let takes = self.schedule.takes(id);
         let lack = Capacity::lack(&takes, &self.capacity.total(u32::MAX));
         let held = self.schedule.of_budget();
-        (self
+        let disk = self
             .capacity
-            .disk_lack(takes.disk_bytes, held, self.disk_now))
-        .or(lack)
-        .unwrap_or_else(|| "asks for more than this machine has".to_owned())
+            .disk_lack(takes.disk_bytes, held, self.disk_now);
+        disk.or(lack)
+            .unwrap_or_else(|| "asks for more than this machine has".to_owned())
     }
 
     /// What running passes wrote is gone from what the next may have.
     pub(super) fn look_at_disk(&mut self) {
         if self.capacity.disk_bytes < u64::MAX
-            && let Some(free_bytes) = self.cache.room_bytes(self.downloads.waits_for())
+            && let Some(free_bytes) = self.cache.room_bytes(self.downloads.awaited())
         {
             self.disk_now = free_bytes;
             self.schedule.set_disk(free_bytes);

@@ -78,7 +78,7 @@ impl Run<'_> {
 
     /// Whether its bytes go once its last consumer is done.
     pub(super) fn is_passing(&self, id: InstanceId) -> bool {
-        self.pipeline.stage_of(id).execution.temp && !self.graph.is_target(id)
+        self.graph.is_passing(self.pipeline, id)
     }
 
     fn is_useless(&self, id: InstanceId) -> bool {

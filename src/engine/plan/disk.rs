@@ -65,7 +65,7 @@ impl Plan {
         let (mut items, mut stands, mut held) = (Vec::new(), Vec::new(), 0);
         for entry in &self.entries {
             let id = entry.id;
-            let temp = pipeline.stage_of(id).execution.temp && !graph.is_target(id);
+            let temp = graph.is_passing(pipeline, id);
             items.push(Item {
                 id,
                 needs: disk_needs(pipeline, externals, id),
