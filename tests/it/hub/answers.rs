@@ -4,7 +4,9 @@ use std::{fs, net::TcpListener};
 use vgh::hub::{Hooks, Hub, Reason, Ref, Settings};
 
 use super::{
-    REPO, client, listed, patience, reason,
+    REPO,
+    batch::FILES,
+    client, listed, patience, reason,
     repo::{Repo, git_id, sha256},
     server::LocalHub,
     settings, with_files,
@@ -92,7 +94,7 @@ fn names_that_lead_out_of_the_folder_are_refused() {
     let (local, commit) = with_files(&[("config.json", b"{}")]);
     let hub = client(&local);
     let long = "x".repeat(300);
-    for strange in [
+    let names = [
         "../../evil",
         "/etc/passwd",
         "a/../../b",
@@ -105,8 +107,9 @@ fn names_that_lead_out_of_the_folder_are_refused() {
         "config.json",
         "config.json/inner",
         &long,
-    ] {
-        local.change(REPO, |repo| repo.strange = vec![strange.to_owned()]);
+    ];
+    for strange in names.iter().cycle().take(FILES) {
+        local.change(REPO, |repo| repo.strange = vec![(*strange).to_owned()]);
         let refused = hub.listing(REPO, &commit, &Hooks::SILENT).unwrap_err();
         assert!(matches!(reason(&refused), Reason::Name(_)), "{strange:?}");
     }
@@ -185,7 +188,7 @@ fn a_gated_repository_is_told_with_what_to_do() {
         "small.json",
     );
     let folder = tempfile::tempdir().unwrap();
-    for status in [401, 403] {
+    for status in (0..FILES).map(|i| [401, 403][i % 2]) {
         local.change(REPO, |repo| repo.gated = Some(status));
         let part = folder.path().join("part");
         let text = told(hub.fetch(REPO, &commit, &file, &part, &Hooks::SILENT));
@@ -207,9 +210,12 @@ fn a_branch_that_moved_does_not_move_what_was_pinned() {
     let moved = local.change(REPO, |repo| repo.branch("main", &[("a.bin", b"new bytes")]));
     let folder = tempfile::tempdir().unwrap();
     let part = folder.path().join("part");
-    let held = hub.fetch(REPO, &commit, &file, &part, &Hooks::SILENT);
-    drop(held.unwrap());
-    assert_eq!(fs::read(&part).unwrap(), b"old bytes");
+    for _ in 0..FILES {
+        let _ = fs::remove_file(&part);
+        let held = hub.fetch(REPO, &commit, &file, &part, &Hooks::SILENT);
+        drop(held.unwrap());
+        assert_eq!(fs::read(&part).unwrap(), b"old bytes");
+    }
     assert_eq!(hub.commit(REPO, "main", &Hooks::SILENT).unwrap(), moved);
     // Whoever asks for the branch instead gets other bytes, which are refused.
     let part = folder.path().join("other");
