@@ -9,6 +9,7 @@ use std::{
     borrow::Cow,
     collections::BTreeMap,
     fmt, fs,
+    hash::{BuildHasherDefault, Hasher},
     io::{self, Read},
     path::Path,
     str::FromStr,
@@ -29,6 +30,15 @@ impl Digest {
         Digest(*blake3::hash(bytes).as_bytes())
     }
 
+    /// The digest of bytes that lie in pieces.
+    pub fn of_pieces<'b>(pieces: impl IntoIterator<Item = &'b [u8]>) -> Digest {
+        let mut hasher = blake3::Hasher::new();
+        for piece in pieces {
+            hasher.update(piece);
+        }
+        Digest(*hasher.finalize().as_bytes())
+    }
+
     /// The digest of a value's canonical JSON.
     pub fn of_json(value: &Value) -> Digest {
         Digest::of(canonical(value).as_bytes())
@@ -41,6 +51,12 @@ impl Digest {
 
     pub fn as_bytes(&self) -> &[u8; 32] {
         &self.0
+    }
+
+    /// The digest that 64 hexadecimal digits spell; none for anything else.
+    pub fn read(digits: &[u8]) -> Option<Digest> {
+        let digits = (digits.len() == 64).then_some(digits);
+        digits.and_then(bytes_of).map(Digest)
     }
 }
 
@@ -72,9 +88,7 @@ impl FromStr for Digest {
     type Err = NotADigest;
 
     fn from_str(text: &str) -> Result<Digest, NotADigest> {
-        let bytes = (text.len() == 64).then(|| bytes_of(text.as_bytes()));
-        let bytes = bytes.flatten().map(Digest);
-        bytes.ok_or_else(|| NotADigest(text.to_owned()))
+        Digest::read(text.as_bytes()).ok_or_else(|| NotADigest(text.to_owned()))
     }
 }
 
@@ -124,6 +138,28 @@ pub struct Key(pub Digest);
 impl Key {
     pub fn of(manifest: &Value) -> Key {
         Key(Digest::of_json(manifest))
+    }
+}
+
+/// Hashes digests for maps: they are as random as any hash of them.
+pub type AsItIs = BuildHasherDefault<Beginning>;
+
+/// The first bytes of a digest as a number.
+#[derive(Debug, Default)]
+pub struct Beginning(u64);
+
+impl Hasher for Beginning {
+    fn write(&mut self, bytes: &[u8]) {
+        if let Some(bytes) = bytes.first_chunk() {
+            self.0 = u64::from_le_bytes(*bytes);
+        }
+    }
+
+    // The length of an array comes first.
+    fn write_usize(&mut self, _length: usize) {}
+
+    fn finish(&self) -> u64 {
+        self.0
     }
 }
 

@@ -8,7 +8,7 @@ use std::{
     collections::{BTreeMap, HashMap},
     fs,
     os::unix::fs::MetadataExt,
-    sync::{Arc, OnceLock},
+    sync::{Arc, OnceLock, atomic::AtomicUsize},
 };
 
 use anyhow::Result;
@@ -22,7 +22,7 @@ use crate::{
         record::Record,
         store::Cache,
     },
-    digest::{Digest, Key},
+    digest::{AsItIs, Digest, Key},
 };
 
 /// The outputs of a result by name.
@@ -79,7 +79,9 @@ pub struct RecordIndex {
     pub(super) noted: HashMap<Key, IndexEntry>,
     pub(super) whole: OnceLock<Whole>,
     /// A key of each shape that the file names.
-    pub(super) shapes: OnceLock<HashMap<Digest, Key>>,
+    pub(super) shapes: OnceLock<HashMap<Digest, Key, AsItIs>>,
+    /// How often a shape was looked for in the file.
+    pub(super) glances: AtomicUsize,
 }
 
 impl RecordIndex {
@@ -94,9 +96,10 @@ impl RecordIndex {
             noted: HashMap::new(),
             whole: OnceLock::new(),
             shapes: OnceLock::new(),
+            glances: AtomicUsize::new(0),
             stored,
         };
-        if !index.stored.sound || index.stored.lines > most_lines(index.stored.len()) {
+        if !index.stored.sound || index.stored.lines() > most_lines(index.stored.len()) {
             let whole = Whole::read(cache, &index.stored)?;
             let _ = index.whole.set(whole);
         }
@@ -233,7 +236,7 @@ mod tests {
         let (_place, cache) = cache();
         let records = filled(&cache, 5);
         let stored = Stored::read(&cache);
-        assert_eq!((stored.lines, whole(&cache)), (5, (5, true)));
+        assert_eq!((stored.lines(), whole(&cache)), (5, (5, true)));
         let index = RecordIndex::load(&cache).unwrap();
         assert!(texts(&index, &records));
         assert!(index.known_shape(&records[3].shape));
@@ -342,7 +345,7 @@ mod tests {
             }
         });
         let stored = Stored::read(&cache);
-        assert_eq!((stored.lines, whole(&cache)), (80, (80, true)));
+        assert_eq!((stored.lines(), whole(&cache)), (80, (80, true)));
     }
 
     #[test]
@@ -353,6 +356,6 @@ mod tests {
             crate::cache::index_file::append(&cache, &records[0]);
         }
         assert_eq!(RecordIndex::load(&cache).unwrap().len(), 1);
-        assert_eq!(Stored::read(&cache).lines, 1);
+        assert_eq!(Stored::read(&cache).lines(), 1);
     }
 }

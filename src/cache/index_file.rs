@@ -10,6 +10,7 @@ use std::{
 };
 
 use anyhow::Result;
+use memchr::memchr_iter;
 
 use crate::{
     cache::{
@@ -19,15 +20,21 @@ use crate::{
         record::Record,
         store::Cache,
     },
-    digest::{Digest, Key},
+    digest::{AsItIs, Digest, Key},
     disk::fault,
 };
 
 pub(super) const HEADER: &str = "vgh index 1\n";
+/// About the shortest line, in bytes.
+const LINE: usize = 256;
 /// Hexadecimal digits of a line's check.
 const CHECK: usize = 16;
-/// Hexadecimal digits of a key.
-const KEY: usize = 64;
+/// Hexadecimal digits of a key, a shape, a family.
+const DIGITS: usize = 64;
+/// Where they stand on a line: after the sign, with a tab before each.
+const KEY: Range<usize> = 2..2 + DIGITS;
+pub(super) const SHAPE: Range<usize> = KEY.end + 1..KEY.end + 1 + DIGITS;
+pub(super) const FAMILY: Range<usize> = SHAPE.end + 1..SHAPE.end + 1 + DIGITS;
 
 impl IndexEntry {
     pub(super) fn line(&self) -> String {
@@ -82,9 +89,10 @@ impl IndexEntry {
 #[derive(Debug)]
 pub(super) struct Stored {
     bytes: Vec<u8>,
+    /// In the order of the file; empty where a later line is about the same key.
+    places: Vec<Range<usize>>,
     /// The last line about each key that is not retired.
-    last: HashMap<Key, Range<usize>>,
-    pub(super) lines: usize,
+    last: HashMap<Key, usize, AsItIs>,
     /// Whether the header is ours and all lines but a torn last one look like
     /// lines of an index.
     pub(super) sound: bool,
@@ -94,26 +102,41 @@ impl Stored {
     pub(super) fn read(cache: &Cache) -> Stored {
         let mut stored = Stored {
             bytes: fs::read(cache.root().join("index")).unwrap_or_default(),
-            last: HashMap::new(),
-            lines: 0,
+            places: Vec::new(),
+            last: HashMap::default(),
             sound: true,
         };
+        stored.places.reserve(stored.bytes.len() / LINE);
+        stored.last.reserve(stored.bytes.len() / LINE);
         let Some(body) = stored.bytes.strip_prefix(HEADER.as_bytes()) else {
             stored.sound = false;
             return stored;
         };
+        let ends = memchr_iter(b'\n', body).map(|end| HEADER.len() + end + 1);
+        let torn = (!body.is_empty() && !body.ends_with(b"\n")).then_some(stored.bytes.len());
         let mut start = HEADER.len();
-        for line in body.split_inclusive(|byte| *byte == b'\n') {
-            stored.lines += 1;
-            let place = start..start + line.len();
-            start = place.end;
-            match about(line) {
-                Some((b'+', key)) => drop(stored.last.insert(key, place)),
-                Some((_, key)) => drop(stored.last.remove(&key)),
-                None => stored.sound &= !line.ends_with(b"\n"),
+        for end in ends.chain(torn) {
+            let line = &stored.bytes[start..end];
+            let (place, before) = match about(line) {
+                Some((b'+', key)) => (start..end, stored.last.insert(key, stored.places.len())),
+                Some((_, key)) => (end..end, stored.last.remove(&key)),
+                None => {
+                    stored.sound &= !line.ends_with(b"\n");
+                    (end..end, None)
+                }
+            };
+            if let Some(before) = before {
+                stored.places[before].end = stored.places[before].start;
             }
+            stored.places.push(place);
+            start = end;
         }
         stored
+    }
+
+    /// How many lines it has, those that no longer count with them.
+    pub(super) fn lines(&self) -> usize {
+        self.places.len()
     }
 
     pub(super) fn len(&self) -> usize {
@@ -122,24 +145,27 @@ impl Stored {
 
     /// What the file says of a key, if that line is whole.
     pub(super) fn entry(&self, key: &Key) -> Option<IndexEntry> {
-        checked(&self.bytes[self.last.get(key)?.clone()])
+        checked(&self.bytes[self.places[*self.last.get(key)?].clone()])
     }
 
-    /// The lines that count, unread and unchecked, in no order.
-    pub(super) fn lines(&self) -> impl Iterator<Item = &str> {
-        let lines = self.last.values();
-        lines.filter_map(|line| std::str::from_utf8(&self.bytes[line.clone()]).ok())
+    /// The lines that count, unread and unchecked, the last one first.
+    pub(super) fn latest(&self) -> impl Iterator<Item = &[u8]> {
+        let places = self.places.iter().rev().filter(|place| !place.is_empty());
+        places.map(|place| &self.bytes[place.clone()])
     }
 
-    /// The shapes that it names, unchecked, each with the key.
+    /// The shapes that it names, unchecked, each with a key.
     pub(super) fn shapes(&self) -> impl Iterator<Item = (Digest, Key)> {
-        let shape = |(key, line): (&Key, &Range<usize>)| {
-            // `+`, key and shape with a tab before each.
-            let place = self.bytes[line.clone()].get(3 + KEY..3 + 2 * KEY)?;
-            let shape = std::str::from_utf8(place).ok()?.parse().ok()?;
-            Some((shape, *key))
-        };
-        self.last.iter().filter_map(shape)
+        let shape = |line: &[u8]| Some((Digest::read(line.get(SHAPE)?)?, key_of(line)?));
+        self.latest().filter_map(shape)
+    }
+
+    /// The keys that it names of a shape, unchecked.
+    pub(super) fn of_shape(&self, shape: &Digest) -> impl Iterator<Item = Key> {
+        let shape = shape.to_string();
+        let lines = self.latest();
+        let lines = lines.filter(move |line| line.get(SHAPE) == Some(shape.as_bytes()));
+        lines.filter_map(key_of)
     }
 
     /// All that it says, and whether every line that counts is whole.
@@ -153,13 +179,14 @@ impl Stored {
 
 /// What a line does (`+` or `-`), and to which key. Not checked.
 fn about(line: &[u8]) -> Option<(u8, Key)> {
-    let key = line.get(2..2 + KEY)?;
     match line {
-        [sign @ (b'+' | b'-'), b'\t', ..] if line.ends_with(b"\n") => {
-            Some((*sign, Key(std::str::from_utf8(key).ok()?.parse().ok()?)))
-        }
+        [sign @ (b'+' | b'-'), b'\t', ..] if line.ends_with(b"\n") => Some((*sign, key_of(line)?)),
         _ => None,
     }
+}
+
+fn key_of(line: &[u8]) -> Option<Key> {
+    Digest::read(line.get(KEY)?).map(Key)
 }
 
 /// The entry on a line whose check holds.

@@ -1,61 +1,151 @@
 //! What the index's file says of shapes and costs, without reading every line of
 //! it: enough for estimates, which are never the truth.
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::{
+    borrow::Cow,
+    cmp::Reverse,
+    collections::{BTreeMap, BTreeSet, HashMap},
+    ops::ControlFlow,
+    sync::atomic::Ordering,
+};
+
+use memchr::memchr;
 
 use crate::{
-    cache::index::{IndexEntry, RecordIndex},
-    digest::Digest,
+    cache::{
+        index::{IndexEntry, RecordIndex},
+        index_file::{FAMILY, SHAPE},
+    },
+    digest::{Digest, Key},
 };
 
 /// What results cost: time in milliseconds, bytes of all outputs.
 pub type Costs = Vec<(u64, u64)>;
 
+/// Of so many results the middle one tells enough.
+const ENOUGH: usize = 101;
+
+/// So many shapes are looked for one by one, before all are gathered.
+const FEW: usize = 16;
+
 /// What earlier results cost, by what they have in common with others.
 #[derive(Debug, Default)]
 pub struct EarlierCosts {
-    pub kinds: BTreeMap<String, Costs>,
     pub shapes: BTreeMap<Digest, Costs>,
     pub families: BTreeMap<Digest, Costs>,
 }
 
 /// A result as it is seen in passing.
-struct Seen<'a> {
-    kind: &'a str,
-    shape: &'a str,
-    family: &'a str,
-    cost: &'a dyn Fn() -> (u64, u64),
+enum Seen<'a> {
+    Entry(&'a IndexEntry),
+    Line(Line<'a>),
 }
 
-/// The fields of a line that count here.
+/// A line of the file, of which only what is asked for is read.
 struct Line<'a> {
-    shape: &'a str,
-    family: &'a str,
-    ms: u64,
-    kind: &'a str,
-    outputs: &'a str,
+    shape: &'a [u8],
+    family: &'a [u8],
+    rest: &'a [u8],
 }
 
 impl<'a> Line<'a> {
-    fn read(line: &'a str) -> Option<Line<'a>> {
-        // Sign and key come first.
-        let mut fields = line.splitn(9, '\t').skip(2);
-        let (shape, family) = (fields.next()?, fields.next()?);
-        let ms = fields.next()?.parse().ok()?;
-        // Size and time of the record's file.
-        let kind = fields.by_ref().nth(2)?;
+    fn read(line: &'a [u8]) -> Option<Line<'a>> {
         Some(Line {
-            shape,
-            family,
-            ms,
-            kind,
-            outputs: fields.next()?,
+            shape: line.get(SHAPE)?,
+            family: line.get(FAMILY)?,
+            rest: line.get(FAMILY.end + 1..)?,
         })
     }
 
-    fn bytes(&self) -> u64 {
-        // Name, digest, size, form of each, and the check.
-        let sizes = self.outputs.split('\t').skip(2).step_by(4);
-        sizes.filter_map(|size| size.parse::<u64>().ok()).sum()
+    /// Duration, size and time of the record's file, kind; then name, digest,
+    /// size and form of each output; the check.
+    fn fields(&self) -> Fields<'a> {
+        Fields(Some(self.rest))
+    }
+
+    fn kind(&self) -> Option<&'a str> {
+        self.fields().nth(3)
+    }
+
+    fn cost(&self) -> Option<(u64, u64)> {
+        let mut fields = self.fields();
+        let ms = fields.next()?.parse().ok()?;
+        let mut bytes = 0_u64;
+        // Over the three that follow and two of the first output.
+        let mut size = fields.nth(5);
+        while let Some(next) = size.and_then(|size| size.parse::<u64>().ok()) {
+            bytes = bytes.saturating_add(next);
+            size = fields.nth(3);
+        }
+        Some((ms, bytes))
+    }
+}
+
+/// Pieces with tabs between.
+struct Fields<'a>(Option<&'a [u8]>);
+
+impl<'a> Iterator for Fields<'a> {
+    type Item = &'a str;
+
+    fn next(&mut self) -> Option<&'a str> {
+        let rest = self.0?;
+        let end = memchr(b'\t', rest);
+        self.0 = end.map(|end| &rest[end + 1..]);
+        std::str::from_utf8(&rest[..end.unwrap_or(rest.len())]).ok()
+    }
+}
+
+impl Seen<'_> {
+    /// Shape and family as lines spell them.
+    fn names(&self) -> (Cow<'_, [u8]>, Cow<'_, [u8]>) {
+        let spelled = |digest: &Digest| Cow::Owned(digest.to_string().into_bytes());
+        match self {
+            Seen::Entry(entry) => (spelled(&entry.shape), spelled(&entry.family)),
+            Seen::Line(line) => (line.shape.into(), line.family.into()),
+        }
+    }
+
+    fn kind(&self) -> Option<&str> {
+        match self {
+            Seen::Entry(entry) => Some(&entry.kind),
+            Seen::Line(line) => line.kind(),
+        }
+    }
+
+    fn cost(&self) -> Option<(u64, u64)> {
+        match self {
+            Seen::Entry(entry) => Some((entry.duration_ms, entry.bytes())),
+            Seen::Line(line) => line.cost(),
+        }
+    }
+}
+
+/// Results of some shapes or families, as lines spell those.
+struct Sought {
+    /// Sorted, with what was found.
+    groups: Vec<(Vec<u8>, Digest, Costs)>,
+}
+
+impl Sought {
+    fn new(names: &BTreeSet<Digest>) -> Sought {
+        let group = |name: &Digest| (name.to_string().into_bytes(), *name, Costs::new());
+        // In the order of the digests, which is that of their digits.
+        let groups = names.iter().map(group).collect();
+        Sought { groups }
+    }
+
+    /// The costs that a result belongs to, unless there are enough.
+    fn group(&mut self, spelled: &[u8]) -> Option<&mut Costs> {
+        let place = self
+            .groups
+            .binary_search_by(|group| (*group.0).cmp(spelled));
+        let (.., costs) = &mut self.groups[place.ok()?];
+        (costs.len() < ENOUGH).then_some(costs)
+    }
+
+    fn found(self) -> BTreeMap<Digest, Costs> {
+        let groups = self.groups.into_iter();
+        let groups = groups.filter(|(.., costs)| !costs.is_empty());
+        groups.map(|(_, name, costs)| (name, costs)).collect()
     }
 }
 
@@ -70,65 +160,66 @@ impl RecordIndex {
     /// The kinds, among these, of which there are results.
     pub fn known_kinds<'k>(&self, among: &BTreeSet<&'k str>) -> BTreeSet<&'k str> {
         let mut known = BTreeSet::new();
-        self.each(&mut |seen| {
-            known.extend(among.get(seen.kind).copied());
+        let _ = self.each(&mut |seen| {
+            known.extend(seen.kind().and_then(|kind| among.get(kind)).copied());
+            if known.len() == among.len() {
+                return ControlFlow::Break(());
+            }
+            ControlFlow::Continue(())
         });
         known
     }
 
-    /// What earlier results of these kinds, shapes and families cost.
-    pub fn costs(
-        &self,
-        kinds: &BTreeSet<&str>,
-        shapes: &BTreeSet<Digest>,
-        families: &BTreeSet<Digest>,
-    ) -> EarlierCosts {
-        let spelled = |names: &BTreeSet<Digest>| -> HashMap<String, Digest> {
-            names.iter().map(|name| (name.to_string(), *name)).collect()
-        };
-        let (shapes, families) = (spelled(shapes), spelled(families));
-        let mut costs = EarlierCosts::default();
-        self.each(&mut |seen| {
-            if !kinds.contains(seen.kind) {
-                return;
+    /// What the last results of these shapes and families cost.
+    pub fn costs(&self, shapes: &BTreeSet<Digest>, families: &BTreeSet<Digest>) -> EarlierCosts {
+        let (mut shapes, mut families) = (Sought::new(shapes), Sought::new(families));
+        let _ = self.each(&mut |seen| {
+            let (shape, family) = seen.names();
+            let groups = [shapes.group(&shape), families.group(&family)];
+            let groups = groups.into_iter().flatten();
+            groups.for_each(|costs| costs.extend(seen.cost()));
+            ControlFlow::Continue(())
+        });
+        EarlierCosts {
+            shapes: shapes.found(),
+            families: families.found(),
+        }
+    }
+
+    /// What the last results of these kinds cost.
+    pub fn costs_of_kinds<'k>(&self, kinds: &BTreeSet<&'k str>) -> BTreeMap<&'k str, Costs> {
+        let mut costs: BTreeMap<&str, Costs> = BTreeMap::new();
+        let mut left = kinds.len();
+        let _ = self.each(&mut |seen| {
+            if let Some(kind) = seen.kind().and_then(|kind| kinds.get(kind))
+                && let costs = costs.entry(kind).or_default()
+                && costs.len() < ENOUGH
+            {
+                costs.extend(seen.cost());
+                left -= usize::from(costs.len() == ENOUGH);
             }
-            let cost = (seen.cost)();
-            match costs.kinds.get_mut(seen.kind) {
-                Some(known) => known.push(cost),
-                None => drop(costs.kinds.insert(seen.kind.to_owned(), vec![cost])),
-            }
-            if let Some(shape) = shapes.get(seen.shape) {
-                costs.shapes.entry(*shape).or_default().push(cost);
-            }
-            if let Some(family) = families.get(seen.family) {
-                costs.families.entry(*family).or_default().push(cost);
+            match left {
+                0 => ControlFlow::Break(()),
+                _ => ControlFlow::Continue(()),
             }
         });
         costs
     }
 
-    fn each(&self, tell: &mut dyn FnMut(&Seen<'_>)) {
-        let mut entry = |entry: &IndexEntry| {
-            tell(&Seen {
-                kind: &entry.kind,
-                shape: &entry.shape.to_string(),
-                family: &entry.family.to_string(),
-                cost: &|| (entry.duration_ms, entry.bytes()),
-            });
+    /// All results, the last one first.
+    fn each(&self, tell: &mut dyn FnMut(&Seen<'_>) -> ControlFlow<()>) -> ControlFlow<()> {
+        let latest = |entries: &HashMap<Key, IndexEntry>, tell: &mut dyn FnMut(&Seen<'_>) -> _| {
+            let mut entries: Vec<&IndexEntry> = entries.values().collect();
+            entries.sort_unstable_by_key(|entry| Reverse((entry.written_ns(), entry.key)));
+            let mut entries = entries.into_iter();
+            entries.try_for_each(|entry| tell(&Seen::Entry(entry)))
         };
         if let Some(whole) = self.whole.get() {
-            whole.entries.values().for_each(entry);
-            return;
+            return latest(&whole.entries, tell);
         }
-        self.noted.values().for_each(&mut entry);
-        for line in self.stored.lines().filter_map(Line::read) {
-            tell(&Seen {
-                kind: line.kind,
-                shape: line.shape,
-                family: line.family,
-                cost: &|| (line.ms, line.bytes()),
-            });
-        }
+        latest(&self.noted, tell)?;
+        let mut lines = self.stored.latest().filter_map(Line::read);
+        lines.try_for_each(|line| tell(&Seen::Line(line)))
     }
 
     /// Whether the file names a record of this shape that stands; where not,
@@ -136,6 +227,10 @@ impl RecordIndex {
     pub(super) fn glance_shape(&self, shape: &Digest) -> bool {
         if self.whole.get().is_some() {
             return false;
+        }
+        if self.glances.fetch_add(1, Ordering::Relaxed) < FEW {
+            let mut keys = self.stored.of_shape(shape);
+            return keys.any(|key| self.stands(&key));
         }
         let shapes = self.shapes.get_or_init(|| self.stored.shapes().collect());
         let key = shapes.get(shape);

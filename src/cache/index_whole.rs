@@ -49,7 +49,7 @@ impl Whole {
         for entry in found {
             whole.add(entry);
         }
-        if !sound || stored.lines > most_lines(whole.entries.len()) {
+        if !sound || stored.lines() > most_lines(whole.entries.len()) {
             whole.rewrite(cache);
         } else if !fresh.is_empty() {
             append_text(cache, &fresh);

@@ -1,6 +1,6 @@
 //! What an instance will probably cost, by the records of earlier ones: of the
 //! same key, else shape, else family, else kind. The median of each.
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
@@ -41,17 +41,29 @@ pub(super) struct Asked<'a> {
 pub(super) struct Earlier<'a> {
     index: &'a RecordIndex,
     costs: EarlierCosts,
+    kinds: BTreeMap<&'a str, Costs>,
 }
 
 impl<'a> Earlier<'a> {
-    pub(super) fn of(index: &'a RecordIndex, asked: &[Asked<'_>]) -> Earlier<'a> {
-        let kinds: BTreeSet<&str> = asked.iter().map(|asked| asked.kind).collect();
+    /// Results of the same kind are looked through only for those that have
+    /// nothing nearer.
+    pub(super) fn of(index: &'a RecordIndex, asked: &[Asked<'a>]) -> Earlier<'a> {
         let shapes = asked.iter().map(|asked| asked.shape).collect();
         let families = asked.iter().filter_map(|asked| asked.family).collect();
-        let mut costs = index.costs(&kinds, &shapes, &families);
-        let groups = costs.kinds.values_mut();
-        let groups = groups.chain(costs.shapes.values_mut());
-        for group in groups.chain(costs.families.values_mut()) {
+        let costs = index.costs(&shapes, &families);
+        let mut earlier = Earlier {
+            index,
+            costs,
+            kinds: BTreeMap::new(),
+        };
+        let far = asked.iter().filter(|asked| earlier.near(asked).is_none());
+        let kinds: BTreeSet<&str> = far.map(|asked| asked.kind).collect();
+        if !kinds.is_empty() {
+            earlier.kinds = index.costs_of_kinds(&kinds);
+        }
+        let groups = earlier.costs.shapes.values_mut();
+        let groups = groups.chain(earlier.costs.families.values_mut());
+        for group in groups.chain(earlier.kinds.values_mut()) {
             // Middle time and middle size, each by itself.
             let mut bytes: Vec<u64> = group.iter().map(|(_, bytes)| *bytes).collect();
             bytes.sort_unstable();
@@ -60,7 +72,7 @@ impl<'a> Earlier<'a> {
                 cost.1 = bytes;
             }
         }
-        Earlier { index, costs }
+        earlier
     }
 
     pub(super) fn estimate(&self, asked: &Asked<'_>) -> Option<Estimate> {
@@ -71,18 +83,18 @@ impl<'a> Earlier<'a> {
                 basis: Basis::Key,
             });
         }
-        let shape = self.costs.shapes.get(&asked.shape);
-        let family = asked.family.and_then(|name| self.costs.families.get(&name));
-        let kind = self.costs.kinds.get(asked.kind);
-        let nearest = shape.map(|costs| middle(costs, Basis::Shape));
-        nearest
-            .or_else(|| family.map(|costs| middle(costs, Basis::Family)))
-            .or_else(|| kind.map(|costs| middle(costs, Basis::Kind)))
+        let kind = || Some((self.kinds.get(asked.kind)?, Basis::Kind));
+        let (costs, basis) = self.near(asked).or_else(kind)?;
+        // Sorted, and not none.
+        let (ms, bytes) = costs[costs.len() / 2];
+        Some(Estimate { ms, bytes, basis })
     }
-}
 
-/// Of costs that are sorted and not none.
-fn middle(costs: &Costs, basis: Basis) -> Estimate {
-    let (ms, bytes) = costs[costs.len() / 2];
-    Estimate { ms, bytes, basis }
+    /// Results that have more in common with it than the kind.
+    fn near(&self, asked: &Asked<'_>) -> Option<(&Costs, Basis)> {
+        let shape = self.costs.shapes.get(&asked.shape);
+        let family = || self.costs.families.get(asked.family.as_ref()?);
+        let shape = shape.map(|costs| (costs, Basis::Shape));
+        shape.or_else(|| Some((family()?, Basis::Family)))
+    }
 }
