@@ -11,7 +11,7 @@ use std::{
     process,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
         mpsc::channel,
     },
     thread,
@@ -39,21 +39,26 @@ pub fn serve(kinds: &[Kind], cache: &Path) -> Result<()> {
     orphans::hear_of_parents_death();
     attend_signals().context("attend to signals")?;
     let stopping = Arc::new(AtomicBool::new(false));
+    // Tasks that were given and are not done.
+    let open = Arc::new(AtomicUsize::new(0));
     let (sender, tasks) = channel::<Task>();
     thread::Builder::new().spawn({
-        let stopping = Arc::clone(&stopping);
+        let (stopping, open) = (Arc::clone(&stopping), Arc::clone(&open));
         move || {
             for line in stdin().lock().lines().map_while(Result::ok) {
                 if line == executor::STOP {
                     stopping.store(true, Ordering::Relaxed);
-                } else if let Ok(task) = serde_json::from_str(&line)
-                    && sender.send(task).is_err()
-                {
-                    break;
+                } else if let Ok(task) = serde_json::from_str(&line) {
+                    open.fetch_add(1, Ordering::SeqCst);
+                    if sender.send(task).is_err() {
+                        break;
+                    }
                 }
             }
-            // Nobody is left to hear of the task at hand.
-            end();
+            if open.load(Ordering::SeqCst) > 0 {
+                // Nobody is left to hear of the task at hand.
+                end();
+            }
         }
     })?;
     let held = Held::default();
@@ -64,7 +69,13 @@ pub fn serve(kinds: &[Kind], cache: &Path) -> Result<()> {
             &cache,
             &held,
             &|| stopping.load(Ordering::Relaxed),
-            &|told| report(&told),
+            &|told| {
+                // Whoever hears it may close the input at once.
+                if told.is_last() {
+                    open.fetch_sub(1, Ordering::SeqCst);
+                }
+                report(&told);
+            },
         );
         if orphans::has_children() {
             orphans::kill_strays(&BTreeSet::new());

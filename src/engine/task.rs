@@ -98,3 +98,13 @@ pub enum Report {
         task: u64,
     },
 }
+
+impl Report {
+    /// Whether it ends its task.
+    pub fn is_last(&self) -> bool {
+        match self {
+            Report::Progress { .. } | Report::Log { .. } | Report::Reached { .. } => false,
+            Report::Finished { .. } | Report::Failed { .. } | Report::Stopped { .. } => true,
+        }
+    }
+}

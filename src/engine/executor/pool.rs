@@ -174,10 +174,7 @@ impl Pool {
         let worker = place.as_mut().filter(|worker| worker.serial == serial)?;
         match heard {
             Heard::Report(report) => {
-                if matches!(
-                    report,
-                    Report::Finished { .. } | Report::Failed { .. } | Report::Stopped { .. }
-                ) {
+                if report.is_last() {
                     worker.task = None;
                     worker.deadline = None;
                 }

@@ -20,6 +20,28 @@ fn runs(project: &Project) -> Vec<std::path::PathBuf> {
 }
 
 #[test]
+fn a_run_leaves_no_scratch() {
+    let project = toy();
+    for word in ["a", "b"] {
+        let set = format!("word=\"{word}\"");
+        let args = [
+            "run",
+            "toy.toml",
+            "-j",
+            "2",
+            "--progress",
+            "none",
+            "--set",
+            &set,
+        ];
+        assert_eq!(said(&project, &args).0, Some(0));
+        let left = fs::read_dir(project.file("cache/tmp")).unwrap();
+        let left: Vec<_> = left.map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(left, ["gate"]);
+    }
+}
+
+#[test]
 fn a_run_keeps_what_tells_of_it() {
     let project = toy();
     let args = [
