@@ -1,6 +1,7 @@
 //! What a proof stands on: the files that a result rests on, and what `stat`
 //! said of each. Decides nothing (see `proof`).
 use std::{
+    borrow::Cow,
     fs::{self, Metadata},
     ops::Range,
     path::Path,
@@ -20,20 +21,23 @@ pub(super) type Told = [u8; TOLD];
 /// Of a file outside that cannot be told by its stamp: it always counts as moved.
 pub(super) const UNTOLD: Told = [0; TOLD];
 
-/// The files that a result rests on, and what `stat` said of each.
+/// The files that a result rests on, and what `stat` said of each. What an
+/// earlier proof says of many is not copied.
 #[derive(Default)]
-pub struct Grounds {
+pub struct Grounds<'a> {
     /// Files of the cache and copies, a path each.
-    pub(super) files: String,
-    pub(super) told: Vec<Told>,
+    pub(super) files: Vec<Cow<'a, str>>,
+    pub(super) told: Vec<Cow<'a, [Told]>>,
+    /// How many.
+    count: usize,
     /// Files and folders outside, a line each: who reads it, a tab, the path.
-    pub(super) outside: String,
-    pub(super) told_outside: Vec<Told>,
+    pub(super) outside: Vec<Cow<'a, str>>,
+    pub(super) told_outside: Vec<Cow<'a, [Told]>>,
     /// Something cannot be said, so nothing can be proved.
     pub(super) doubtful: bool,
 }
 
-impl Grounds {
+impl<'a> Grounds<'a> {
     /// A file of the cache, or a copy that was made of one: as it is now.
     pub fn file(&mut self, root: &Path, path: &Path) {
         match fs::symlink_metadata(path) {
@@ -68,15 +72,16 @@ impl Grounds {
     }
 
     /// The files at `places` of an earlier proof, as they were when it was looked at.
-    pub fn files_of(&mut self, proof: &Proof, places: Range<usize>) {
-        self.files.push_str(proof.lines(&places));
-        self.told.extend(proof.told(places));
+    pub fn files_of(&mut self, proof: &'a Proof, places: Range<usize>) {
+        self.count += places.len();
+        self.files.push(proof.lines(&places).into());
+        self.told.push(proof.told(places).into());
     }
 
-    /// A file outside as an earlier proof has it.
-    pub fn external_of(&mut self, proof: &Proof, place: usize) {
-        let (readers, path) = (proof.readers(place), proof.place(place));
-        self.add_outside(readers, path, proof.told_outside(place));
+    /// The files outside at `places` as an earlier proof has them.
+    pub fn externals_of(&mut self, proof: &'a Proof, places: Range<usize>) {
+        self.outside.push(proof.lines_outside(&places).into());
+        self.told_outside.push(proof.told_outside(places).into());
     }
 
     /// Nothing will be proved.
@@ -86,19 +91,21 @@ impl Grounds {
 
     /// How many files were named so far.
     pub fn len(&self) -> usize {
-        self.told.len()
+        self.count
     }
 
     pub fn is_empty(&self) -> bool {
-        self.told.is_empty()
+        self.count == 0
     }
 
     fn add_file(&mut self, path: &Path, told: Told) {
         match path.to_str().filter(|path| !path.contains('\n')) {
             Some(path) => {
-                self.files.push_str(path);
-                self.files.push('\n');
-                self.told.push(told);
+                let files = last_own(&mut self.files);
+                files.push_str(path);
+                files.push('\n');
+                last_own(&mut self.told).push(told);
+                self.count += 1;
             }
             None => self.doubtful = true,
         }
@@ -106,12 +113,23 @@ impl Grounds {
 
     fn add_outside(&mut self, readers: &str, path: &str, told: Told) {
         self.doubtful |= path.contains('\n') || readers.contains(['\n', '\t']);
-        self.outside.push_str(readers);
-        self.outside.push('\t');
-        self.outside.push_str(path);
-        self.outside.push('\n');
-        self.told_outside.push(told);
+        let outside = last_own(&mut self.outside);
+        for piece in [readers, "\t", path, "\n"] {
+            outside.push_str(piece);
+        }
+        last_own(&mut self.told_outside).push(told);
     }
+}
+
+/// The last piece, which is ours to grow.
+fn last_own<'p, T: ToOwned<Owned: Default> + ?Sized>(
+    pieces: &'p mut Vec<Cow<'_, T>>,
+) -> &'p mut T::Owned {
+    if !matches!(pieces.last(), Some(Cow::Owned(_))) {
+        pieces.push(Cow::Owned(T::Owned::default()));
+    }
+    let last = pieces.len() - 1;
+    pieces[last].to_mut()
 }
 
 pub(super) fn stamp(found: &Metadata) -> Told {

@@ -61,6 +61,7 @@ pub use lease::{Lease, Leased};
 pub use live::LiveRun;
 pub use pin::{Pin, Roots};
 pub use proof::Proof;
+pub use proof_file::Pieces;
 pub use read::Broken;
 pub use record::{Provenance, Record};
 pub use scratch::Scratch;

@@ -7,7 +7,7 @@
 use std::{
     collections::{BTreeMap, HashSet},
     fs::{self, File, OpenOptions, TryLockError},
-    io::Write,
+    io::{self, BufWriter, Write},
     path::{Path, PathBuf},
     time::{Duration, SystemTime},
 };
@@ -23,11 +23,15 @@ use crate::{
         record::names,
         store::Cache,
     },
-    digest::{Digest, Key},
+    digest::{AsItIs, Digest, Key},
     disk::fault,
 };
 
 const GATE: &str = "gate";
+/// Bytes put together before they are written.
+const BUFFER: usize = 1 << 16;
+/// Bytes about one key or shape.
+const LINE: usize = 66;
 /// Bytes written this long before the oldest live run are not older than it:
 /// clocks tick, and a run may have begun before it wrote its pin.
 pub(super) const SLACK: Duration = Duration::from_mins(1);
@@ -35,13 +39,25 @@ pub(super) const SLACK: Duration = Duration::from_mins(1);
 /// Results that must stay: by key, or by shape where the key is not known yet.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Roots {
-    pub keys: HashSet<Key>,
-    pub shapes: HashSet<Digest>,
+    pub keys: HashSet<Key, AsItIs>,
+    pub shapes: HashSet<Digest, AsItIs>,
 }
 
 impl Roots {
     pub fn holds(&self, key: &Key, shape: &Digest) -> bool {
         self.keys.contains(key) || self.shapes.contains(shape)
+    }
+
+    fn write(&self, run: &str, out: impl Write) -> io::Result<()> {
+        let mut out = BufWriter::with_capacity(BUFFER, out);
+        writeln!(out, "vgh pin 1\t{}\t{}", boot(), holder(run))?;
+        for key in &self.keys {
+            writeln!(out, "k{key}")?;
+        }
+        for shape in &self.shapes {
+            writeln!(out, "s{shape}")?;
+        }
+        out.flush()
     }
 
     pub fn extend(&mut self, other: &Roots) {
@@ -104,25 +120,20 @@ impl Cache {
         let gate = open_lock(&folder.join(GATE))?;
         // Where locks do not work, nothing is ever removed either.
         let _ = gate.lock_shared();
-        let mut text = format!("vgh pin 1\t{}\t{}\n", boot(), holder(run));
-        for key in &roots.keys {
-            text.push_str(&format!("k{key}\n"));
-        }
-        for shape in &roots.shapes {
-            text.push_str(&format!("s{shape}\n"));
-        }
         for n in 0..1000 {
             // Several runs of one process, or of one millisecond, have a pin each.
             let path = folder.join(format!("{run}.{n}"));
             let made = OpenOptions::new().write(true).create_new(true).open(&path);
-            let mut lock = match made {
+            let lock = match made {
                 Ok(lock) => lock,
-                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => continue,
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
                 Err(error) => return Err(fault("create", &path, 0, error)),
             };
             let _ = lock.try_lock();
-            lock.write_all(text.as_bytes())
-                .map_err(|error| fault("write", &path, text.len() as u64, error))?;
+            let needed = (LINE * (1 + roots.keys.len() + roots.shapes.len())) as u64;
+            roots
+                .write(run, &lock)
+                .map_err(|error| fault("write", &path, needed, error))?;
             return Ok(Pin { path, lock });
         }
         bail!("too many runs are named `{run}`")
@@ -236,8 +247,8 @@ mod tests {
     fn roots(n: u32) -> Roots {
         let digest = Digest::of(&n.to_le_bytes());
         Roots {
-            keys: HashSet::from([Key(digest)]),
-            shapes: HashSet::from([Digest::of(digest.as_bytes())]),
+            keys: HashSet::from_iter([Key(digest)]),
+            shapes: HashSet::from_iter([Digest::of(digest.as_bytes())]),
         }
     }
 

@@ -8,7 +8,7 @@
 //! must say everything that is not a file (arguments, program, folder, text).
 use std::{
     fs::{self, File},
-    io::Read,
+    io::{BufWriter, Read, Write},
     ops::Range,
     path::{Path, PathBuf},
     time::SystemTime,
@@ -19,7 +19,7 @@ use anyhow::Result;
 use crate::{
     cache::{
         grounds::{Grounds, TOLD, Told, stamp},
-        proof_file::{CHECKED, Head, LENGTH, encode},
+        proof_file::{CHECKED, Head, LENGTH, Pieces, encode},
         publish::ensure_dir,
         store::Cache,
         used::USED_EVERY,
@@ -41,6 +41,8 @@ pub struct Proof {
     files: Vec<Range<usize>>,
     told: Vec<Told>,
     outside: Vec<Outside>,
+    /// What was said of each then.
+    told_outside: Vec<Told>,
     moved: Vec<usize>,
     /// Open behind the body: the details follow.
     rest: File,
@@ -51,7 +53,6 @@ pub struct Proof {
 struct Outside {
     readers: Range<usize>,
     path: Range<usize>,
-    told: Told,
 }
 
 impl Proof {
@@ -110,8 +111,18 @@ impl Proof {
         &self.told[places]
     }
 
-    pub(super) fn told_outside(&self, outside: usize) -> Told {
-        self.outside[outside].told
+    /// The lines of files outside at `places`.
+    pub(super) fn lines_outside(&self, places: &Range<usize>) -> &str {
+        match self.outside[places.clone()] {
+            [] => "",
+            [ref first, ..] => {
+                &self.text[first.readers.start..=self.outside[places.end - 1].path.end]
+            }
+        }
+    }
+
+    pub(super) fn told_outside(&self, places: Range<usize>) -> &[Told] {
+        &self.told_outside[places]
     }
 
     fn part(&self, place: &Range<usize>) -> &str {
@@ -127,26 +138,37 @@ impl Proof {
             return None;
         }
         let (head, line) = Head::read(&mut file, found.len())?;
-        let mut text = line.to_vec();
-        text.resize(LENGTH + head.body(), 0);
-        file.read_exact(&mut text[LENGTH..]).ok()?;
+        let mut text = Vec::with_capacity(LENGTH + head.body());
+        text.extend(line);
+        (&file)
+            .take(head.body() as u64)
+            .read_to_end(&mut text)
+            .ok()?;
+        if text.len() < LENGTH + head.body() {
+            return None;
+        }
         if Digest::of(&text[CHECKED..]) != head.check {
             return None;
         }
         let [note, files, outside] = head.texts();
-        let stamps = text.split_off(outside.end);
+        let (told_outside, _) = text[outside.end..].as_chunks::<TOLD>();
+        let told_outside = told_outside.to_vec();
+        text.truncate(outside.end);
         let text = String::from_utf8(text).ok()?;
-        let mut stamps = stamps.chunks_exact(TOLD);
         let outside = lines(&text, outside).into_iter().map(|line| {
             let tab = line.start + text[line.clone()].find('\t')?;
             Some(Outside {
                 readers: line.start..tab,
                 path: tab + 1..line.end,
-                told: stamps.next()?.try_into().ok()?,
             })
         });
+        let outside: Vec<Outside> = outside.collect::<Option<_>>()?;
+        if outside.len() != told_outside.len() {
+            return None;
+        }
         Some(Proof {
-            outside: outside.collect::<Option<_>>()?,
+            outside,
+            told_outside,
             files: lines(&text, files),
             told: Vec::new(),
             moved: Vec::new(),
@@ -179,9 +201,9 @@ impl Proof {
         if Digest::of(self.told.as_flattened()) != self.head.stamps {
             return false;
         }
-        for (i, outside) in self.outside.iter().enumerate() {
+        for (i, (outside, told)) in self.outside.iter().zip(&self.told_outside).enumerate() {
             match fs::metadata(&self.text[outside.path.clone()]) {
-                Ok(found) if stamp(&found) == outside.told => {}
+                Ok(found) if stamp(&found) == *told => {}
                 Ok(_) => self.moved.push(i),
                 Err(_) => return false,
             }
@@ -218,8 +240,8 @@ impl Cache {
     pub fn leave_proof(
         &self,
         name: &Digest,
-        grounds: &Grounds,
-        (note, details): (&str, &str),
+        grounds: &Grounds<'_>,
+        (note, details): (&Pieces<'_>, &Pieces<'_>),
         earlier: Option<&Proof>,
     ) -> Result<()> {
         let target = self.proof_path(name);
@@ -231,22 +253,25 @@ impl Cache {
                 _ => Ok(()),
             };
         }
-        let bytes = encode(grounds, note, details);
+        let (head, pieces) = encode(grounds, note, details);
+        let size: usize = pieces.iter().map(|piece| piece.len()).sum();
         let folder = self.root().join("proofs");
         ensure_dir(&folder)?;
         let beside = self.own_folder()?.path().join("proof");
         // Not synced: its own digests tell whether it is whole.
         let write = || {
-            fs::write(&beside, &bytes)?;
+            let mut file = BufWriter::new(File::create(&beside)?);
+            file.write_all(&head)?;
+            for piece in &pieces {
+                file.write_all(piece)?;
+            }
+            let file = file.into_inner()?;
             if let Some(earlier) = earlier {
-                File::options()
-                    .write(true)
-                    .open(&beside)?
-                    .set_modified(earlier.since)?;
+                file.set_modified(earlier.since)?;
             }
             fs::rename(&beside, &target)
         };
-        write().map_err(|error| fault("write", &target, bytes.len() as u64, error))?;
+        write().map_err(|error| fault("write", &target, size as u64, error))?;
         forget_oldest(&folder);
         Ok(())
     }

@@ -1,10 +1,13 @@
 //! The file form of a proof: a head of fixed length, the body that every look
 //! reads (note, paths, stamps), and details that only some looks read.
-use std::{fs::File, io::Read, ops::Range};
+use std::{borrow::Cow, fs::File, io::Read, ops::Range};
 
-use crate::{cache::grounds::Grounds, digest::Digest};
+use crate::{
+    cache::grounds::{Grounds, Told},
+    digest::Digest,
+};
 
-const NAME: &str = "vgh proof 2";
+const NAME: &str = "vgh proof 3";
 /// Digits of a length.
 const WIDTH: usize = 12;
 /// Hexadecimal digits of a digest.
@@ -66,32 +69,33 @@ impl Head {
     }
 }
 
-pub(super) fn encode(grounds: &Grounds, note: &str, details: &str) -> Vec<u8> {
-    let told = grounds.told_outside.as_flattened();
-    let parts = [
-        note.as_bytes(),
-        grounds.files.as_bytes(),
-        grounds.outside.as_bytes(),
-        told,
-        details.as_bytes(),
-    ];
-    let stamps = Digest::of(grounds.told.as_flattened());
-    let details_check = Digest::of(details.as_bytes());
-    let mut head = format!(" {details_check} {stamps}");
-    for part in parts {
-        head.push_str(&format!(" {:0WIDTH$}", part.len()));
+/// A text in pieces that follow each other.
+pub type Pieces<'a> = [Cow<'a, str>];
+
+/// The bytes of the file, in pieces; the first is the head.
+pub(super) fn encode<'a>(
+    grounds: &'a Grounds<'a>,
+    note: &'a Pieces<'a>,
+    details: &'a Pieces<'a>,
+) -> (Vec<u8>, Vec<&'a [u8]>) {
+    let bytes = |text: &'a Pieces<'a>| text.iter().map(|piece| piece.as_bytes());
+    let length = |text: &Pieces<'_>| text.iter().map(|piece| piece.len()).sum::<usize>();
+    let stamps = |told: &'a [Cow<'a, [Told]>]| told.iter().map(|piece| piece.as_flattened());
+    let told = stamps(&grounds.told_outside);
+    let told_length = told.clone().map(<[u8]>::len).sum();
+    let stamps = Digest::of_pieces(stamps(&grounds.told));
+    let details_check = Digest::of_pieces(bytes(details));
+    let mut rest = format!(" {details_check} {stamps}");
+    let [note_length, files, outside, details_length] =
+        [note, &grounds.files, &grounds.outside, details].map(length);
+    for length in [note_length, files, outside, told_length, details_length] {
+        rest.push_str(&format!(" {length:0WIDTH$}"));
     }
-    head.push('\n');
-    let sum: usize = parts.iter().map(|part| part.len()).sum();
-    let mut bytes = Vec::with_capacity(LENGTH + sum);
-    bytes.resize(CHECKED, b' ');
-    bytes.extend(head.as_bytes());
-    let [body @ .., details] = parts;
-    for part in body {
-        bytes.extend(part);
-    }
-    let check = Digest::of(&bytes[CHECKED..]);
-    bytes[..CHECKED].copy_from_slice(format!("{NAME} {check}").as_bytes());
-    bytes.extend(details);
-    bytes
+    rest.push('\n');
+    let texts = [note, &grounds.files, &grounds.outside];
+    let mut pieces: Vec<&[u8]> = texts.into_iter().flat_map(bytes).chain(told).collect();
+    let checked = [rest.as_bytes()].into_iter().chain(pieces.iter().copied());
+    let check = Digest::of_pieces(checked);
+    pieces.extend(bytes(details));
+    (format!("{NAME} {check}{rest}").into_bytes(), pieces)
 }

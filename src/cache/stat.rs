@@ -9,6 +9,7 @@
 use std::{
     collections::HashMap,
     fs::{self, File, Metadata},
+    io::Read,
     path::{Path, PathBuf, absolute},
     sync::OnceLock,
 };
@@ -38,6 +39,8 @@ const LOOK: usize = 64;
 pub struct StatIndex {
     cache: Option<Cache>,
     stored: Stored,
+    /// The file that this was read from.
+    file: Option<Stamp>,
     /// Those hashed by this process.
     fresh: HashMap<PathBuf, Entry>,
     unsaved: bool,
@@ -49,8 +52,10 @@ pub struct StatIndex {
 impl StatIndex {
     /// What earlier runs remembered; nothing where that cannot be read.
     pub fn load(cache: &Cache) -> StatIndex {
+        let (stored, file) = stored(cache).unwrap_or_default();
         StatIndex {
-            stored: stored(cache),
+            stored,
+            file,
             cache: Some(cache.clone()),
             ..StatIndex::default()
         }
@@ -116,15 +121,20 @@ impl StatIndex {
         };
         let stands = |path: &str| !fs::symlink_metadata(path).is_err_and(|error| is_absent(&error));
         let look = LOOK.max(2 * self.fresh.len());
-        let all = stored(cache).with(&self.fresh, look, &stands);
-        let bytes = all.encode();
+        let target = cache.root().join("stat");
+        let now = fs::metadata(&target).ok().map(|found| Stamp::of(&found));
+        // Each is a new file, so what others wrote shows.
+        let others = (now != self.file).then(|| stored(cache).unwrap_or_default().0);
+        let known = others.as_ref().unwrap_or(&self.stored);
+        let all = known.with(&self.fresh, look, &stands);
         let folder = cache.attempt_dir()?;
         let beside = folder.path().join("stat");
-        let target = cache.root().join("stat");
         // Not synced: after a power loss its own digest tells whether it is whole.
-        fs::write(&beside, &bytes)
-            .and_then(|()| fs::rename(&beside, &target))
-            .map_err(|error| fault("write", &target, bytes.len() as u64, error))?;
+        let write = || {
+            all.write(File::create(&beside)?)?;
+            fs::rename(&beside, &target)
+        };
+        write().map_err(|error| fault("write", &target, all.size(), error))?;
         self.unsaved = false;
         Ok(())
     }
@@ -179,11 +189,13 @@ impl StatIndex {
     }
 }
 
-fn stored(cache: &Cache) -> Stored {
-    fs::read(cache.root().join("stat"))
-        .ok()
-        .and_then(Stored::decode)
-        .unwrap_or_default()
+/// What the file says, and which file that was; none where it is not whole.
+fn stored(cache: &Cache) -> Option<(Stored, Option<Stamp>)> {
+    let mut file = File::open(cache.root().join("stat")).ok()?;
+    let stamp = Stamp::of(&file.metadata().ok()?);
+    let mut bytes = Vec::with_capacity(usize::try_from(stamp.size).ok()? + 1);
+    file.read_to_end(&mut bytes).ok()?;
+    Some((Stored::decode(bytes)?, Some(stamp)))
 }
 
 fn hash_at_rest(place: &Path) -> Result<(Digest, Stamp)> {
@@ -325,6 +337,10 @@ mod tests {
         assert_eq!(index.hashed(), 1);
     }
 
+    fn known(cache: &Cache) -> Stored {
+        stored(cache).unwrap_or_default().0
+    }
+
     #[test]
     fn a_damaged_file_is_empty_and_two_writers_both_count() {
         let (place, cache) = cache();
@@ -340,7 +356,7 @@ mod tests {
         first.save().unwrap();
         fs::remove_file(path("gone")).unwrap();
         second.save().unwrap();
-        let left = |name: &str| stored(&cache).get(path(name).to_str().unwrap()).is_some();
+        let left = |name: &str| known(&cache).get(path(name).to_str().unwrap()).is_some();
         assert_eq!(["one", "two", "gone"].map(left), [true, true, false]);
         let file = cache.root().join("stat");
         let good = fs::read(&file).unwrap();
@@ -348,9 +364,9 @@ mod tests {
             let mut bad = good.clone();
             bad[at] ^= 1;
             fs::write(&file, &bad).unwrap();
-            assert_eq!(stored(&cache).len(), 0, "flip {at}");
+            assert_eq!(known(&cache).len(), 0, "flip {at}");
             fs::write(&file, &good[..at]).unwrap();
-            assert_eq!(stored(&cache).len(), 0, "cut {at}");
+            assert_eq!(known(&cache).len(), 0, "cut {at}");
         }
     }
 

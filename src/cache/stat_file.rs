@@ -1,6 +1,13 @@
 //! The file form of the remembered digests: a header with the digest of the
 //! rest, then one line a file. Damage anywhere empties it.
-use std::{cmp::Ordering, collections::HashMap, path::PathBuf};
+use std::{
+    cmp::Ordering,
+    collections::HashMap,
+    io::{self, Write},
+    path::PathBuf,
+};
+
+use memchr::{memchr, memchr_iter, memrchr};
 
 use crate::{cache::stat_entry::Entry, digest::Digest};
 
@@ -25,9 +32,15 @@ impl Stored {
         Some(Stored { body: text })
     }
 
-    pub(super) fn encode(&self) -> Vec<u8> {
+    pub(super) fn write(&self, mut out: impl Write) -> io::Result<()> {
         let check = Digest::of(self.body.as_bytes());
-        format!("{HEADER}{check}\n{}", self.body).into_bytes()
+        writeln!(out, "{HEADER}{check}")?;
+        out.write_all(self.body.as_bytes())
+    }
+
+    /// About the bytes of the file.
+    pub(super) fn size(&self) -> u64 {
+        (HEADER.len() + self.body.len()) as u64
     }
 
     pub(super) fn get(&self, path: &str) -> Option<Entry> {
@@ -35,9 +48,9 @@ impl Stored {
         let (mut low, mut high) = (0, bytes.len());
         while low < high {
             let middle = usize::midpoint(low, high);
-            let before = bytes[low..middle].iter().rposition(|byte| *byte == b'\n');
+            let before = memrchr(b'\n', &bytes[low..middle]);
             let start = before.map_or(low, |at| low + at + 1);
-            let behind = bytes[middle..].iter().position(|byte| *byte == b'\n')?;
+            let behind = memchr(b'\n', &bytes[middle..])?;
             let line = &self.body[start..middle + behind];
             match path_of(line)?.cmp(path) {
                 Ordering::Less => low = middle + behind + 1,
@@ -64,7 +77,7 @@ impl Stored {
             .filter(|(path, _)| !path.contains('\n'))
             .collect();
         fresh.sort_unstable_by_key(|(path, _)| *path);
-        let count = self.body.bytes().filter(|byte| *byte == b'\n').count();
+        let count = memchr_iter(b'\n', self.body.as_bytes()).count();
         let turn = fresh
             .iter()
             .map(|(_, entry)| entry.hashed_ns.unsigned_abs());
@@ -74,7 +87,7 @@ impl Stored {
         for (i, line) in self.body.split_terminator('\n').enumerate() {
             let Some(path) = path_of(line) else { continue };
             while let Some((path, entry)) = fresh.next_if(|(fresh, _)| *fresh < path) {
-                write(path, entry, &mut body);
+                write_line(path, entry, &mut body);
             }
             let replaced = fresh.peek().is_some_and(|(fresh, _)| *fresh == path);
             let looked_at = (i + count - first) % count < look;
@@ -84,13 +97,13 @@ impl Stored {
             }
         }
         for (path, entry) in fresh {
-            write(path, entry, &mut body);
+            write_line(path, entry, &mut body);
         }
         Stored { body }
     }
 }
 
-fn write(path: &str, entry: &Entry, body: &mut String) {
+fn write_line(path: &str, entry: &Entry, body: &mut String) {
     let Entry {
         digest,
         size,
@@ -105,7 +118,8 @@ fn write(path: &str, entry: &Entry, body: &mut String) {
 }
 
 fn path_of(line: &str) -> Option<&str> {
-    line.splitn(7, ' ').nth(6)
+    let blank = memchr_iter(b' ', line.as_bytes()).nth(5)?;
+    Some(&line[blank + 1..])
 }
 
 fn read(line: &str) -> Option<Entry> {
@@ -153,7 +167,9 @@ mod tests {
         let paths = ["/a b/\u{fc}  ", "/c\r", "/d", "/new\nline"];
         let all = paths.map(|path| (path, 11));
         let stored = Stored::default().with(&entries(&all), 0, &|_| true);
-        let stored = Stored::decode(stored.encode()).unwrap();
+        let mut bytes = Vec::new();
+        stored.write(&mut bytes).unwrap();
+        let stored = Stored::decode(bytes).unwrap();
         for path in &paths[..3] {
             assert_eq!(stored.get(path), Some(entry(11)), "{path}");
         }

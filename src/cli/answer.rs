@@ -194,11 +194,8 @@ impl Answer {
         said.extend(cost_sentence(&costs(spent)));
         let place = match report {
             Some(report) => Some(format!("Report: {}", report.path.display())),
-            // All but the list of them.
-            None if published.files.len() > 1 => {
-                Some(format!("Results: {}", published.folder.display()))
-            }
-            None => None,
+            None if published.is_empty() => None,
+            None => Some(format!("Results: {}", published.folder.display())),
         };
         Answer { said, place }
     }

@@ -1,35 +1,41 @@
 //! What is remembered of the copies that lie in a folder of results: which is of
 //! what, and how its file looked then. A list that is lost or garbage costs the
 //! copies being made again.
+//!
+//! A line for each copy, sorted by name, so that a few are found and replaced
+//! without reading the others.
 use std::{
+    borrow::Cow,
     collections::BTreeMap,
     fmt::Write as _,
     fs::{self, Metadata},
+    ops::Range,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
 };
 
-use anyhow::Result;
+use memchr::memchr_iter;
 
 use crate::digest::Digest;
 
 const NAME: &str = ".published";
 
-/// Path below the folder to the copy that lies there.
+/// The copies by their paths below the folder.
 #[derive(Debug, Default)]
 pub(super) struct Ledger {
-    pub(super) copies: BTreeMap<String, Told>,
+    text: String,
+    lines: Vec<Range<usize>>,
 }
 
 /// A copy as it was when it was made: digest of what it is of, size, time of
 /// change. Only ever compared, so it stays text.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Told(String);
+pub(super) struct Told<'a>(Cow<'a, str>);
 
-impl Told {
-    pub(super) fn of(digest: &Digest, found: &Metadata) -> Told {
+impl Told<'_> {
+    pub(super) fn of(digest: &Digest, found: &Metadata) -> Told<'static> {
         let (size, time, ns) = (found.len(), found.mtime(), found.mtime_nsec());
-        Told(format!("{digest}\t{size}\t{time}.{ns:09}"))
+        Told(format!("{digest}\t{size}\t{time}.{ns:09}").into())
     }
 
     pub(super) fn is_of(&self, digest: &Digest) -> bool {
@@ -56,64 +62,196 @@ impl Ledger {
     }
 
     pub(super) fn read(path: &Path) -> Ledger {
-        let text = fs::read_to_string(path).unwrap_or_default();
-        let copy = |line: &str| {
-            let name = line.find("\t\"")?;
-            let told = Told(line[..name].to_owned());
-            Some((serde_json::from_str(&line[name + 1..]).ok()?, told))
-        };
-        Ledger {
-            copies: text.lines().filter_map(copy).collect(),
+        let ledger = Ledger::of_text(fs::read_to_string(path).unwrap_or_default());
+        let names = ledger.lines.iter().map(|line| ledger.halves(line).1);
+        let is_name = |name: &str| name.starts_with('"') && name.ends_with('"');
+        if names.clone().all(is_name) && names.is_sorted_by(|a, b| a < b) {
+            return ledger;
         }
+        let mut sound: Vec<(&str, &str)> = (ledger.lines.iter())
+            .filter(|line| is_name(ledger.halves(line).1))
+            .map(|line| (ledger.halves(line).1, &ledger.text[line.clone()]))
+            .collect();
+        sound.sort_unstable();
+        sound.dedup_by_key(|(name, _)| *name);
+        let lines: Vec<&str> = sound.iter().flat_map(|(_, line)| [line, "\n"]).collect();
+        Ledger::of_text(lines.concat())
     }
 
-    /// A line for each copy, by name.
-    pub(super) fn text(&self) -> Result<String> {
-        let mut text = String::new();
-        for (name, Told(told)) in &self.copies {
-            let name = serde_json::to_string(name)?;
-            writeln!(text, "{told}\t{name}")?;
-        }
-        Ok(text)
+    fn of_text(text: String) -> Ledger {
+        let mut start = 0;
+        let lines = memchr_iter(b'\n', text.as_bytes()).map(|end| {
+            let line = start..end;
+            start = end + 1;
+            line
+        });
+        let lines = lines.collect();
+        Ledger { text, lines }
     }
+
+    pub(super) fn len(&self) -> usize {
+        self.lines.len()
+    }
+
+    /// The place of a copy in the list.
+    pub(super) fn find(&self, name: &str) -> Option<usize> {
+        let spelled = spelled(name);
+        let found = (self.lines).binary_search_by(|line| self.halves(line).1.cmp(&spelled));
+        found.ok()
+    }
+
+    pub(super) fn told(&self, place: usize) -> Told<'_> {
+        Told(self.halves(&self.lines[place]).0.into())
+    }
+
+    /// The name of a copy; none for garbage.
+    pub(super) fn name(&self, place: usize) -> Option<String> {
+        serde_json::from_str(self.halves(&self.lines[place]).1).ok()
+    }
+
+    /// A list of those that are kept, by place, and of `others`, by name.
+    pub(super) fn with(&self, kept: &[bool], others: &BTreeMap<String, Told<'_>>) -> Ledger {
+        let others = others.iter().map(|(name, told)| (spelled(name), told));
+        let mut others: Vec<(String, &Told<'_>)> = others.collect();
+        others.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+        let mut text = String::with_capacity(self.text.len() + 256 * others.len());
+        let mut others = others.into_iter().peekable();
+        // Lines that stand are taken over together.
+        let mut next = 0;
+        for (line, kept) in self.lines.iter().zip(kept) {
+            let name = self.halves(line).1;
+            let is_before = |(other, _): &(String, &Told<'_>)| other.as_str() < name;
+            if !kept || others.peek().is_some_and(is_before) {
+                text.push_str(&self.text[next..line.start]);
+                next = line.start;
+            }
+            while let Some((name, told)) = others.next_if(is_before) {
+                writeln!(text, "{}\t{name}", told.0).expect("a string takes all");
+            }
+            if !kept {
+                next = line.end + 1;
+            }
+        }
+        let end = self.lines.last().map_or(0, |line| line.end + 1);
+        text.push_str(&self.text[next..end]);
+        for (name, told) in others {
+            writeln!(text, "{}\t{name}", told.0).expect("a string takes all");
+        }
+        Ledger::of_text(text)
+    }
+
+    pub(super) fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// What is told of a copy, and its name as JSON has it.
+    fn halves(&self, line: &Range<usize>) -> (&str, &str) {
+        let line = &self.text[line.clone()];
+        // The third tab: a name as JSON has it holds none.
+        let tab = memchr_iter(b'\t', line.as_bytes()).nth(2);
+        tab.map_or((line, ""), |tab| (&line[..tab], &line[tab + 1..]))
+    }
+}
+
+/// A name as JSON has it: without tabs and line feeds.
+fn spelled(name: &str) -> String {
+    serde_json::Value::from(name).to_string()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_list_returns_as_it_was_and_garbage_is_left_out() {
+    /// A file and what is told of it.
+    fn file() -> (tempfile::TempDir, PathBuf, Told<'static>) {
         let place = tempfile::tempdir().unwrap();
         let file = place.path().join("file");
         fs::write(&file, "x").unwrap();
-        let digest = Digest::of(b"x");
-        let told = Told::of(&digest, &fs::metadata(&file).unwrap());
-        let names = ["a/b=1/t.parquet", "odd\n\"\t\"name", "\u{e9}"];
-        let copies = names.map(|name| (name.to_owned(), told.clone()));
-        let ledger = Ledger {
-            copies: BTreeMap::from(copies),
-        };
+        let told = Told::of(&Digest::of(b"x"), &fs::metadata(&file).unwrap());
+        (place, file, told)
+    }
+
+    fn names(ledger: &Ledger) -> Vec<String> {
+        let places = 0..ledger.len();
+        places.map(|place| ledger.name(place).unwrap()).collect()
+    }
+
+    fn filled(names: &[&str], told: &Told<'_>) -> Ledger {
+        let copies = names.iter().map(|name| ((*name).to_owned(), told.clone()));
+        Ledger::default().with(&[], &copies.collect())
+    }
+
+    #[test]
+    fn a_list_returns_as_it_was_and_garbage_is_left_out() {
+        let (place, file, told) = file();
+        let odd = ["a/b=1/t.parquet", "odd\n\"\t\"name", "\u{e9}"];
+        let ledger = filled(&odd, &told);
         let path = Ledger::of(place.path());
-        let text = ledger.text().unwrap();
-        fs::write(&path, format!("garbage\n{text}{{\"old\": 1}}\n")).unwrap();
-        assert_eq!(Ledger::read(&path).copies, ledger.copies);
-        assert!(Ledger::read(&file).copies.is_empty());
+        for text in [
+            ledger.text().to_owned(),
+            format!(
+                "garbage\n{}{{\"old\": 1}}\n{}torn",
+                ledger.text(),
+                ledger.text()
+            ),
+        ] {
+            fs::write(&path, text).unwrap();
+            let read = Ledger::read(&path);
+            assert_eq!(names(&read), odd);
+            for name in odd {
+                let found = read.find(name).unwrap();
+                assert_eq!(read.told(found), told);
+            }
+            assert_eq!(read.find("b"), None);
+        }
+        assert_eq!(Ledger::read(&file).len(), 0);
+    }
+
+    #[test]
+    fn some_are_replaced_and_all_others_stand() {
+        let (_place, _file, told) = file();
+        let other = Told(Cow::Borrowed("other\t1\t2"));
+        let ledger = filled(&["b", "d", "f", "h"], &told);
+        let copy = |name: &str| (name.to_owned(), other.clone());
+        for (left_out, added, expected) in [
+            ("", "", "b d f h"),
+            ("", "ace", "a b c d e f h"),
+            ("d", "d", "b d f h"),
+            ("bh", "", "d f"),
+            ("bdfh", "xg", "g x"),
+            ("h", "hi", "b d f h i"),
+        ] {
+            let places = 0..ledger.len();
+            let kept = places.map(|place| !left_out.contains(&ledger.name(place).unwrap()));
+            let kept: Vec<bool> = kept.collect();
+            let added: BTreeMap<String, Told<'_>> = added
+                .split("")
+                .filter(|name| !name.is_empty())
+                .map(copy)
+                .collect();
+            let now = ledger.with(&kept, &added);
+            assert_eq!(names(&now).join(" "), expected);
+            for name in names(&now) {
+                let found = now.told(now.find(&name).unwrap());
+                let expected = if added.contains_key(&name) {
+                    &other
+                } else {
+                    &told
+                };
+                assert_eq!(&found, expected, "{name}");
+            }
+        }
     }
 
     #[test]
     fn a_copy_stands_until_it_is_touched() {
-        let place = tempfile::tempdir().unwrap();
-        let file = place.path().join("file");
-        fs::write(&file, "x").unwrap();
-        let digest = Digest::of(b"x");
-        let told = Told::of(&digest, &fs::metadata(&file).unwrap());
-        assert!(told.is_of(&digest) && !told.is_of(&Digest::of(b"y")));
+        let (_place, file, told) = file();
+        assert!(told.is_of(&Digest::of(b"x")) && !told.is_of(&Digest::of(b"y")));
         assert!(told.stands(&file));
         fs::write(&file, "xy").unwrap();
         assert!(!told.stands(&file));
         fs::remove_file(&file).unwrap();
         assert!(!told.stands(&file));
-        assert!(!Told(String::new()).stands(&file));
+        assert!(!Told(Cow::Borrowed("")).stands(&file));
     }
 }

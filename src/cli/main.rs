@@ -1,7 +1,5 @@
 //! Entry: reads the command line, runs one command, says how it ended.
 #![expect(clippy::print_stderr, reason = "the one place that tells a failure")]
-use std::process::ExitCode;
-
 use clap::Parser;
 
 use crate::cli::{
@@ -12,8 +10,8 @@ use crate::cli::{
     worker,
 };
 
-/// Runs the command that the process was started with.
-pub fn main() -> ExitCode {
+/// Runs the command that the process was started with, and ends it.
+pub fn main() -> ! {
     let command = Cli::parse().command;
     memory::settle(matches!(command, Command::Worker(_)));
     if !matches!(
@@ -40,11 +38,9 @@ pub fn main() -> ExitCode {
         Command::Completions(args) => Ok(completions::completions(&args)),
         Command::Worker(args) => worker::worker(&args),
     };
-    match outcome {
-        Ok(exit) => exit.into(),
-        Err(failure) => {
-            eprintln!("{failure}");
-            failure.exit().into()
-        }
-    }
+    let exit = outcome.unwrap_or_else(|failure| {
+        eprintln!("{failure}");
+        failure.exit()
+    });
+    exit.leave()
 }

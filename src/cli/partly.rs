@@ -5,18 +5,20 @@
 use std::collections::{BTreeSet, HashMap};
 
 use crate::{
+    artifact::Scalar,
     cache::{Cache, Proof, RecordIndex, StatIndex},
     cli::{
         args,
+        details::Details,
         exit::{Exit, Failure},
-        note::{Detail, Note, read_places},
+        note::{Note, read_places},
         rest::Rest,
         run::{Scene, finish, perform, run_id, watchers},
         unchanged::Call,
         workplace::Written,
     },
     engine::{Externals, Graph, plan},
-    pipeline::{InstanceId, Pipeline, load_stages},
+    pipeline::{InstanceId, Pipeline, Wanted, load_part},
     stages::KINDS,
 };
 
@@ -39,7 +41,7 @@ pub(super) fn run(
     let Some(text) = (!note.head.report).then(|| proof.details()).flatten() else {
         return Ok(None);
     };
-    let Some(details) = Detail::read_all(&text) else {
+    let Some(details) = Details::read(&text) else {
         return Ok(None);
     };
     let Some(part) = Part::prepare(args, written, (cache, proof), (note, &details)) else {
@@ -56,7 +58,6 @@ pub(super) fn run(
     let rest = Rest {
         note,
         details: &details,
-        written: &text,
         proof,
         text: &written.source.text,
         inside,
@@ -97,8 +98,8 @@ struct Part {
     externals: Externals,
     stat: StatIndex,
     index: RecordIndex,
-    /// For each instance of the note where it stands in the part.
-    inside: Vec<Option<InstanceId>>,
+    /// The instances of the note that are in it, in order, and where they stand.
+    inside: Vec<(usize, InstanceId)>,
 }
 
 impl Part {
@@ -106,37 +107,36 @@ impl Part {
         args: &args::Run,
         written: &Written,
         (cache, proof): (&Cache, &Proof),
-        (note, details): (&Note<'_>, &[Detail<'_>]),
+        (note, details): (&Note<'_>, &Details<'_>),
     ) -> Option<Part> {
-        if details.len() != note.instances.len() || files(details)? > proof.files() {
+        if details.len() != note.instances.len() || details.all_files() > proof.files() {
             return None;
         }
         let moved = proof.moved().iter().map(|place| proof.readers(*place));
         let readers: Vec<usize> = moved.map(read_places).collect::<Option<Vec<_>>>()?.concat();
         let affected = affected(&readers, details)?;
         let needed = needed(&affected, details)?;
-        let named = note.instances.iter().zip(&needed);
-        let stages: BTreeSet<&str> = named
-            .filter(|(_, needed)| **needed)
-            .map(|((stage, _), _)| *stage)
-            .collect();
+        let names: Vec<(&str, &str)> = needed.iter().map(|i| note.instances[*i]).collect();
+        let stages: BTreeSet<&str> = names.iter().map(|(stage, _)| *stage).collect();
+        let places: BTreeSet<&str> = names.iter().flat_map(|(_, label)| places(label)).collect();
         let (text, folder) = (&written.source.text, written.folder.clone());
-        let keep = |name: &str| stages.contains(name);
-        let mut pipeline = load_stages(text, folder, KINDS, &args.place.set, &keep)?;
+        let wanted = Wanted {
+            stage: &|name| stages.contains(name),
+            value: &|axis, value| places.contains(place(axis, value).as_str()),
+        };
+        let mut pipeline = load_part(text, folder, KINDS, &args.place.set, &wanted)?;
         pipeline.lock = written.lock.clone();
-        let ids = ids(&pipeline, note, details);
-        let wanted = affected.iter().zip(details);
-        let targets: Vec<InstanceId> = (wanted.zip(&ids))
-            .filter(|((affected, detail), _)| **affected && detail.target)
-            .map(|(_, id)| *id)
-            .collect::<Option<_>>()?;
+        let ids: HashMap<String, InstanceId> = (pipeline.ids())
+            .map(|id| (pipeline.label(id), id))
+            .collect();
+        let id = |(i, (_, label)): (&usize, &(&str, &str))| Some((*i, *ids.get(*label)?));
+        let inside: Vec<(usize, InstanceId)> =
+            needed.iter().zip(&names).map(id).collect::<Option<_>>()?;
+        let asked = |(i, _): &&(usize, InstanceId)| affected[*i] && details.is_target(*i);
+        let targets: Vec<InstanceId> = inside.iter().filter(asked).map(|(_, id)| *id).collect();
         let graph = Graph::build(&pipeline, Some(&targets));
-        let takes_part = |id: Option<InstanceId>| id.filter(|id| graph.is_needed(*id));
-        let inside: Vec<Option<InstanceId>> = ids.into_iter().map(takes_part).collect();
-        let same = inside.iter().zip(&needed);
-        if !same.clone().all(|(id, needed)| id.is_some() == *needed)
-            || inside.iter().flatten().count() != graph.needed().count()
-        {
+        let is_needed = |(_, id): &(usize, InstanceId)| graph.is_needed(*id);
+        if !inside.iter().all(is_needed) || inside.len() != graph.needed().count() {
             return None;
         }
         let mut stat = StatIndex::load(cache);
@@ -153,21 +153,15 @@ impl Part {
     }
 }
 
-/// How many files of a proof belong to instances.
-fn files(details: &[Detail<'_>]) -> Option<usize> {
-    let files = details.iter().map(|detail| detail.files);
-    files.into_iter().try_fold(0, usize::checked_add)
-}
-
 /// The instances whose results may change with these, which stand after all
 /// that they read; none if they are too many.
-fn affected(readers: &[usize], details: &[Detail<'_>]) -> Option<Vec<bool>> {
+fn affected(readers: &[usize], details: &Details<'_>) -> Option<Vec<bool>> {
     let mut affected = vec![false; details.len()];
     for reader in readers {
         *affected.get_mut(*reader)? = true;
     }
-    for (i, detail) in details.iter().enumerate() {
-        let mut producers = detail.producers.iter();
+    for i in 0..details.len() {
+        let mut producers = details.producers(i).iter();
         affected[i] |= producers.any(|producer| affected[..i].get(*producer) == Some(&true));
     }
     let count = affected.iter().filter(|affected| **affected).count();
@@ -175,49 +169,35 @@ fn affected(readers: &[usize], details: &[Detail<'_>]) -> Option<Vec<bool>> {
 }
 
 /// These, and all that they read.
-fn needed(affected: &[bool], details: &[Detail<'_>]) -> Option<Vec<bool>> {
+fn needed(affected: &[bool], details: &Details<'_>) -> Option<Vec<usize>> {
     let mut needed = affected.to_owned();
-    for (i, detail) in details.iter().enumerate().rev() {
+    for i in (0..details.len()).rev() {
         if needed[i] {
-            for producer in &detail.producers {
+            for producer in details.producers(i) {
                 *needed[..i].get_mut(*producer)? = true;
             }
         }
     }
-    Some(needed)
+    Some((0..needed.len()).filter(|i| needed[*i]).collect())
 }
 
-/// Where the instances of a note stand in a pipeline that has some of the stages.
-fn ids(pipeline: &Pipeline, note: &Note<'_>, details: &[Detail<'_>]) -> Vec<Option<InstanceId>> {
-    let stages = pipeline.stages.iter();
-    let stages: HashMap<&str, _> = stages
-        .map(|stage| (stage.name.as_str(), &stage.instances))
-        .collect();
-    let id = |((stage, _), detail): (&(&str, &str), &Detail<'_>)| {
-        let instances = *stages.get(stage)?;
-        let place = instances.start.checked_add(detail.position)?;
-        instances.contains(&place).then_some(InstanceId(place))
-    };
-    note.instances.iter().zip(details).map(id).collect()
+/// The coordinates in the label of an instance.
+fn places(label: &str) -> impl Iterator<Item = &str> {
+    let coords = label.split_once('@').map(|(_, coords)| coords.split(','));
+    coords.into_iter().flatten()
+}
+
+/// One coordinate as labels have it.
+fn place(axis: &str, value: &Scalar) -> String {
+    format!("{axis}={value}")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::details::tests::written;
 
-    /// Instances that read these.
-    fn details(producers: &[&[usize]]) -> Vec<Detail<'static>> {
-        let detail = |producers: &&[usize]| Detail {
-            target: true,
-            position: 0,
-            files: 1,
-            producers: producers.to_vec(),
-            line: "",
-        };
-        producers.iter().map(detail).collect()
-    }
-
-    fn places(chosen: Option<Vec<bool>>) -> Option<Vec<usize>> {
+    fn chosen(chosen: Option<Vec<bool>>) -> Option<Vec<usize>> {
         let places = |chosen: Vec<bool>| {
             let chosen = chosen.into_iter().enumerate();
             chosen.filter(|(_, is)| *is).map(|(i, _)| i).collect()
@@ -230,29 +210,36 @@ mod tests {
         // 0 -> 1 -> 2, 3 -> 4, 2 and 4 -> 5, and others.
         let mut producers: Vec<&[usize]> = vec![&[], &[0], &[1], &[], &[3], &[2, 4]];
         producers.resize(20, &[]);
-        let details = details(&producers);
-        assert_eq!(places(affected(&[0], &details)), Some(vec![0, 1, 2, 5]));
-        assert_eq!(places(affected(&[4, 4], &details)), Some(vec![4, 5]));
-        assert_eq!(places(affected(&[5], &details)), Some(vec![5]));
-        assert_eq!(places(affected(&[], &details)), Some(vec![]));
+        let text = written(&producers);
+        let details = Details::read(&text).unwrap();
+        assert_eq!(chosen(affected(&[0], &details)), Some(vec![0, 1, 2, 5]));
+        assert_eq!(chosen(affected(&[4, 4], &details)), Some(vec![4, 5]));
+        assert_eq!(chosen(affected(&[5], &details)), Some(vec![5]));
+        assert_eq!(chosen(affected(&[], &details)), Some(vec![]));
         // More than a quarter, and one that is not there.
         assert_eq!(affected(&[0, 3], &details), None);
         assert_eq!(affected(&[20], &details), None);
-        let chosen = affected(&[4], &details).unwrap();
-        assert_eq!(
-            places(needed(&chosen, &details)),
-            Some(vec![0, 1, 2, 3, 4, 5])
-        );
-        let chosen = affected(&[7], &details).unwrap();
-        assert_eq!(places(needed(&chosen, &details)), Some(vec![7]));
+        let behind = affected(&[4], &details).unwrap();
+        assert_eq!(needed(&behind, &details), Some(vec![0, 1, 2, 3, 4, 5]));
+        let alone = affected(&[7], &details).unwrap();
+        assert_eq!(needed(&alone, &details), Some(vec![7]));
     }
 
     #[test]
     fn what_reads_itself_or_a_later_one_is_garbage() {
         let mut producers: Vec<&[usize]> = vec![&[], &[9]];
         producers.resize(8, &[]);
-        let details = details(&producers);
+        let text = written(&producers);
+        let details = Details::read(&text).unwrap();
         let chosen = affected(&[1], &details).unwrap();
         assert_eq!(needed(&chosen, &details), None);
+    }
+
+    #[test]
+    fn coordinates_are_found_in_labels() {
+        let found: Vec<&str> = places("grpo@lr=1e-4,step=25").collect();
+        assert_eq!(found, ["lr=1e-4", "step=25"]);
+        assert_eq!(places("corpus").count(), 0);
+        assert_eq!(place("step", &Scalar::Int(25)), "step=25");
     }
 }

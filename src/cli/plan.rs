@@ -11,7 +11,6 @@
 //! cached), `estimate_ms`, `output_bytes` and `basis` (what the estimates are
 //! taken from). Times in milliseconds, sizes in bytes; null is unknown.
 #![expect(clippy::print_stdout, reason = "the command's output")]
-use serde::Serialize;
 use serde_json::{Value, json};
 
 #[cfg(doc)]
@@ -74,47 +73,6 @@ pub(super) fn plan(args: &args::Plan) -> Result<Exit, Failure> {
     }
     print!("{text}");
     Ok(Exit::Done)
-}
-
-/// What the folder of a run keeps of its plan, as JSON; `lines` are the
-/// instances, see [`planned`].
-pub(super) fn brief(
-    pipeline: &str,
-    (cached, run, maybe): (usize, usize, usize),
-    passes: &[Pass],
-    lines: &[String],
-) -> String {
-    let head = json!({
-        "pipeline": pipeline, "cached": cached, "run": run, "maybe": maybe, "passes": passes,
-    })
-    .to_string();
-    let head = head.strip_suffix('}').unwrap_or(&head);
-    format!("{head},\"instances\":[{}]}}", lines.join(","))
-}
-
-/// An instance of a kept plan, as JSON.
-pub(super) fn planned(
-    (stage, instance): (&str, &str),
-    state: &State,
-    key: Option<&str>,
-    estimate_ms: Option<u64>,
-) -> String {
-    #[derive(Serialize)]
-    struct Line<'a> {
-        stage: &'a str,
-        instance: &'a str,
-        plan: &'a State,
-        key: Option<&'a str>,
-        estimate_ms: Option<u64>,
-    }
-    let line = Line {
-        stage,
-        instance,
-        plan: state,
-        key,
-        estimate_ms,
-    };
-    serde_json::to_string(&line).unwrap_or_default()
 }
 
 struct Told<'a> {

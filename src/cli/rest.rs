@@ -1,18 +1,23 @@
 //! What a run that looks at a part says of the rest: to whoever watches, in the
 //! run's folder, in the answer, and for the next run.
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
-    path::{Path, absolute},
+    borrow::Cow,
+    collections::{BTreeSet, HashMap},
+    path::absolute,
 };
+
+use memchr::memrchr;
 
 use crate::{
     cache::{Cache, Grounds, Proof},
     cli::{
         answer::Spent,
-        note::{Detail, Head, Note, unexecuted},
-        plan::planned,
+        details::{Details, LINE_END, Row, unexecuted},
+        kept_plan::PlanLine,
+        note::{Head, Note},
         results::Published,
-        unchanged::{Finished, cached},
+        run::OwnLines,
+        unchanged::{Finished, Word, cached, stand_on},
     },
     digest::Key,
     engine::{Event, RunTotals, StagePlan, State},
@@ -20,44 +25,47 @@ use crate::{
     runs::ResultLine,
 };
 
+/// Digits of a key, which names the file of its record.
+const KEY: usize = 64;
+
 /// The instances that stand, around those that are looked at.
 pub(super) struct Rest<'a> {
     pub(super) note: &'a Note<'a>,
-    pub(super) details: &'a [Detail<'a>],
-    /// The text that the details were read from, a line each.
-    pub(super) written: &'a str,
+    pub(super) details: &'a Details<'a>,
     pub(super) proof: &'a Proof,
     /// The text of the whole pipeline.
     pub(super) text: &'a str,
-    /// For each instance of the note where it stands in the part, if it does.
-    pub(super) inside: Vec<Option<InstanceId>>,
+    /// The instances of the note that are in the part, in order, and where they
+    /// stand there.
+    pub(super) inside: Vec<(usize, InstanceId)>,
 }
 
-impl Rest<'_> {
+impl<'a> Rest<'a> {
     /// Keys of the results that stand.
     pub(super) fn keys(&self) -> impl Iterator<Item = Key> {
-        let outside = self.places().filter(|(i, _)| self.inside[*i].is_none());
-        outside.filter_map(|(_, place)| self.key(place)?.parse().ok().map(Key))
+        let outside = self.instances().filter(|(_, id)| id.is_none());
+        outside.filter_map(|(i, _)| self.key(i)?.parse().ok().map(Key))
     }
 
     /// How many results stand.
-    fn count(&self) -> usize {
-        self.inside.iter().filter(|id| id.is_none()).count()
+    pub(super) fn count(&self) -> usize {
+        self.details.len() - self.inside.len()
     }
 
-    /// Each instance with the place of its record among the proof's files.
-    fn places(&self) -> impl Iterator<Item = (usize, usize)> {
-        let mut next = 0;
-        self.details.iter().enumerate().map(move |(i, detail)| {
-            let place = next;
-            next += detail.files;
-            (i, place)
+    /// Each instance of the note with where it stands in the part, if it does.
+    fn instances(&self) -> impl Iterator<Item = (usize, Option<InstanceId>)> {
+        let mut inside = self.inside.iter().peekable();
+        (0..self.details.len()).map(move |i| {
+            let found = inside.next_if(|(inside, _)| *inside == i);
+            (i, found.map(|(_, id)| *id))
         })
     }
 
     /// A key as the name of its record's file says it.
-    fn key(&self, place: usize) -> Option<&str> {
-        Path::new(self.proof.file(place)).file_stem()?.to_str()
+    fn key(&self, instance: usize) -> Option<&str> {
+        let record = self.proof.file(self.details.files(instance).start);
+        let start = memrchr(b'/', record.as_bytes()).map_or(0, |slash| slash + 1);
+        record.get(start..start + KEY)
     }
 
     /// An event of the part as one of the whole.
@@ -69,8 +77,8 @@ impl Rest<'_> {
                 let stages = self.stages(&stages);
                 let pipeline = &self.note.head.pipeline;
                 tell(&Event::opening(&run, pipeline, jobs, stages));
-                let instances = self.note.instances.iter().zip(&self.inside);
-                for ((stage, label), _) in instances.filter(|(_, id)| id.is_none()) {
+                for (i, _) in self.instances().filter(|(_, id)| id.is_none()) {
+                    let (stage, label) = self.note.instances[i];
                     tell(&cached(stage, label));
                 }
             }
@@ -103,36 +111,39 @@ impl Rest<'_> {
         }
     }
 
-    /// The lines of a kept plan; `part` has those of the part.
-    pub(super) fn plan_lines(&self, part: &BTreeMap<InstanceId, String>) -> Vec<String> {
-        let line = |(i, place): (usize, usize)| match self.inside[i] {
-            Some(id) => part.get(&id).cloned().unwrap_or_default(),
-            None => planned(
-                self.note.instances[i],
-                &State::Cached,
-                self.key(place),
-                None,
-            ),
-        };
-        self.places().map(line).collect()
+    /// The lines of a kept plan; `part` has those of the part, in order.
+    pub(super) fn plan_lines<'p>(
+        &'p self,
+        mut part: impl Iterator<Item = PlanLine<'p>>,
+    ) -> impl Iterator<Item = PlanLine<'p>> {
+        self.instances().filter_map(move |(i, id)| {
+            let (stage, instance) = self.note.instances[i];
+            let standing = || PlanLine {
+                stage,
+                instance: Cow::Borrowed(instance),
+                state: &State::Cached,
+                key: self.key(i).map(Cow::Borrowed),
+                estimate_ms: None,
+            };
+            id.map_or_else(|| Some(standing()), |_| part.next())
+        })
     }
 
-    /// The lines of the results that are there in the end; `part` as above.
-    pub(super) fn result_lines(&self, part: &BTreeMap<InstanceId, String>) -> Vec<String> {
-        let all = self.inside.iter().zip(self.details);
-        all.filter_map(|(id, detail)| match id {
-            Some(id) => part.get(id).cloned(),
-            None => Some(detail.line.to_owned()),
-        })
-        .collect()
+    /// The lines of the results that are there in the end; `own` are those of the part.
+    pub(super) fn result_lines<'o>(&'o self, own: &'o OwnLines) -> Vec<Cow<'o, str>> {
+        let inside = self.inside.iter();
+        let now = |id| own.get(id).map_or("", String::as_str);
+        let others: Vec<(usize, &str)> = inside.map(|(i, id)| (*i, now(id))).collect();
+        self.details.lines_with(&others)
     }
 
     /// What all results took, where the part took `now`.
     pub(super) fn spent(&self, now: Vec<Spent>) -> Vec<Spent> {
         let mut all = self.note.head.spent.clone();
-        let inside = self.inside.iter().zip(self.details);
-        for (_, detail) in inside.filter(|(id, _)| id.is_some()) {
-            let Ok(line) = serde_json::from_str::<ResultLine>(detail.line) else {
+        for (i, _) in &self.inside {
+            let line = self.details.line(*i);
+            let line = line.strip_suffix(LINE_END).unwrap_or(line);
+            let Ok(line) = serde_json::from_str::<ResultLine>(line) else {
                 continue;
             };
             if let Some(spent) = all.iter_mut().find(|spent| spent.kind == line.kind) {
@@ -153,72 +164,68 @@ impl Rest<'_> {
         all
     }
 
-    /// What is left for the next run: what the whole rests on now, the note,
-    /// the details. None where that cannot be said.
+    /// What is left for the next run. None where that cannot be said.
     pub(super) fn word(
         &self,
         cache: &Cache,
         done: &Finished<'_>,
-        (published, lines): (&Published, &[String]),
-    ) -> Option<(Grounds, String, String)> {
-        let note = Note {
-            head: Head {
-                answer: done.answer.clone(),
-                spent: done.spent.to_owned(),
-                ..self.note.head.clone()
-            },
-            instances: self.note.instances.clone(),
+        (published, own): (&Published, &OwnLines),
+    ) -> Option<Word<'_>> {
+        let head = Head {
+            answer: done.answer.clone(),
+            spent: done.spent.to_owned(),
+            ..self.note.head.clone()
         };
         let mut grounds = Grounds::default();
-        let details = self.instances(cache, done, lines, &mut grounds)?;
+        let details = self.instances_now(cache, done, own, &mut grounds)?;
         self.copies(cache, published, &mut grounds)?;
         self.outside(done, &mut grounds);
-        Some((grounds, note.write()?, details))
+        Some(Word {
+            grounds,
+            note: vec![head.line()?.into(), self.note.written.into()],
+            details,
+        })
     }
 
     /// What the instances rest on, and their details.
-    fn instances(
+    fn instances_now(
         &self,
         cache: &Cache,
         done: &Finished<'_>,
-        lines: &[String],
-        grounds: &mut Grounds,
-    ) -> Option<String> {
-        let mut details = String::with_capacity(self.written.len() + 1024);
-        let written = self.written.split_inclusive('\n');
-        let all = self.places().zip(self.details).zip(lines).zip(written);
-        // Files whose instances stand, not taken over yet.
-        let mut standing = 0..0;
-        for ((((i, place), detail), line), written) in all {
-            let end = place + detail.files;
-            let Some(id) = self.inside[i] else {
-                standing.end = end;
-                details.push_str(written);
-                continue;
-            };
-            grounds.files_of(self.proof, std::mem::replace(&mut standing, end..end));
-            let before = grounds.len();
-            let result = done.outcome.results.get(&id)?;
-            grounds.file(cache.root(), &cache.record_path(&result.key));
-            if detail.target {
-                for content in result.outputs.values() {
-                    grounds.content(cache, content);
-                }
-            }
-            let now = Detail {
+        own: &OwnLines,
+        grounds: &mut Grounds<'a>,
+    ) -> Option<Vec<Cow<'_, str>>> {
+        let mut others = Vec::with_capacity(self.inside.len());
+        // Files before are taken over.
+        let mut next = 0;
+        for (i, id) in &self.inside {
+            let files = self.details.files(*i);
+            grounds.files_of(self.proof, next..files.start);
+            next = files.end;
+            let (before, target) = (grounds.len(), self.details.is_target(*i));
+            stand_on(grounds, cache, done.outcome.results.get(id)?, target);
+            let line = unexecuted(own.get(id)?);
+            let mut row = String::new();
+            let now = Row {
+                target,
                 files: grounds.len() - before,
-                line: &unexecuted(line),
-                producers: detail.producers.clone(),
-                ..*detail
+                line: line.len(),
+                producers: self.details.producers(*i),
             };
-            now.write(&mut details);
+            now.write(&mut row);
+            others.push((*i, row, line));
         }
-        grounds.files_of(self.proof, standing);
-        Some(details)
+        grounds.files_of(self.proof, next..self.details.all_files());
+        Some(self.details.text_with(others))
     }
 
     /// The copies: those that this run wrote as they are now. All others stand.
-    fn copies(&self, cache: &Cache, published: &Published, grounds: &mut Grounds) -> Option<()> {
+    fn copies(
+        &self,
+        cache: &Cache,
+        published: &Published,
+        grounds: &mut Grounds<'a>,
+    ) -> Option<()> {
         let root = cache.root();
         let mut written = BTreeSet::new();
         for copy in &published.written {
@@ -226,15 +233,17 @@ impl Rest<'_> {
             let name = copy.strip_prefix(root).unwrap_or(&copy);
             written.insert(name.to_str()?.to_owned());
         }
-        let first: usize = self.details.iter().map(|detail| detail.files).sum();
+        let first = self.details.all_files();
+        let mut next = first;
         for place in first..self.proof.files() {
             let name = self.proof.file(place);
             if written.remove(name) {
+                grounds.files_of(self.proof, next..place);
+                next = place + 1;
                 grounds.file(root, &root.join(name));
-            } else {
-                grounds.files_of(self.proof, place..place + 1);
             }
         }
+        grounds.files_of(self.proof, next..self.proof.files());
         for name in written {
             grounds.file(root, &root.join(name));
         }
@@ -242,16 +251,18 @@ impl Rest<'_> {
     }
 
     /// Of the files outside, those that the part read are as it read them.
-    fn outside(&self, done: &Finished<'_>, grounds: &mut Grounds) {
-        let places = done.externals.places().iter();
-        let read: HashSet<&Path> = places.map(|(place, _)| place.as_path()).collect();
+    fn outside(&self, done: &Finished<'_>, grounds: &mut Grounds<'a>) {
+        let read = done.externals.places().iter();
+        let read: BTreeSet<&str> = read.filter_map(|(place, _)| place.to_str()).collect();
+        let mut next = 0;
         for place in 0..self.proof.outside() {
-            let path = Path::new(self.proof.place(place));
+            let path = self.proof.place(place);
             if read.contains(path) {
-                grounds.external(path, done.stat, self.proof.readers(place));
-            } else {
-                grounds.external_of(self.proof, place);
+                grounds.externals_of(self.proof, next..place);
+                next = place + 1;
+                grounds.external(path.as_ref(), done.stat, self.proof.readers(place));
             }
         }
+        grounds.externals_of(self.proof, next..self.proof.outside());
     }
 }

@@ -5,7 +5,7 @@
 //! changes nothing reads no content.
 use std::{
     cell::Cell,
-    collections::{BTreeMap, BTreeSet, btree_map::Entry},
+    collections::{BTreeMap, BTreeSet},
     fs,
     path::{Component, Path, PathBuf},
 };
@@ -26,10 +26,24 @@ use crate::{
 #[derive(Debug, Default)]
 pub(super) struct Published {
     pub(super) folder: PathBuf,
-    /// All copies that stand now, and the list of them.
-    pub(super) files: Vec<PathBuf>,
-    /// Those of them that were written by this run.
+    /// All copies that stand now.
+    copies: Ledger,
+    /// What was written by this run, with the list of copies.
     pub(super) written: BTreeSet<PathBuf>,
+}
+
+impl Published {
+    /// Whether there is nothing but the list.
+    pub(super) fn is_empty(&self) -> bool {
+        self.copies.len() == 0
+    }
+
+    /// All copies that stand now, and the list of them.
+    pub(super) fn files(&self) -> impl Iterator<Item = PathBuf> {
+        let names = (0..self.copies.len()).filter_map(|place| self.copies.name(place));
+        let copies = names.map(|name| self.folder.join(name));
+        copies.chain([Ledger::of(&self.folder)])
+    }
 }
 
 /// The folder of one run's results.
@@ -81,11 +95,14 @@ impl Shelf<'_> {
     ) -> Result<(Published, Vec<InstanceId>)> {
         let (pipeline, folder) = (self.pipeline, self.folder.as_path());
         let ledger_path = Ledger::of(folder);
+        let old = Ledger::read(&ledger_path);
         let mut publishing = Publishing {
             cache: self.cache,
             folder,
-            old: Ledger::read(&ledger_path),
-            new: Ledger::default(),
+            kept: vec![self.rest_stands; old.len()],
+            looked: vec![self.rest_stands; old.len()],
+            old,
+            new: BTreeMap::new(),
             changed: false,
             written: BTreeSet::new(),
         };
@@ -101,19 +118,18 @@ impl Shelf<'_> {
                 }
             }
         }
-        if self.rest_stands {
-            publishing.new.copies.append(&mut publishing.old.copies);
-        } else {
+        if !self.rest_stands {
             publishing.forget(pipeline)?;
         }
+        let mut copies = publishing.old;
         if publishing.changed || !ledger_path.exists() {
+            copies = copies.with(&publishing.kept, &publishing.new);
             publishing.written.insert(ledger_path.clone());
-            write_beside(&ledger_path, publishing.new.text()?.as_bytes())?;
+            write_beside(&ledger_path, copies.text().as_bytes())?;
         }
-        let copies = publishing.new.copies.keys().map(|name| folder.join(name));
         let published = Published {
             folder: folder.to_owned(),
-            files: copies.chain([ledger_path]).collect(),
+            copies,
             written: publishing.written,
         };
         Ok((published, broken))
@@ -131,9 +147,13 @@ impl Shelf<'_> {
 struct Publishing<'a> {
     cache: &'a Cache,
     folder: &'a Path,
-    /// What was published before and is not yet found to stand.
+    /// What was published before, what of it is known to stand, and what of it
+    /// there is nothing more to be said of.
     old: Ledger,
-    new: Ledger,
+    kept: Vec<bool>,
+    looked: Vec<bool>,
+    new: BTreeMap<String, Told<'static>>,
+    /// Whether the list is another one now.
     changed: bool,
     written: BTreeSet<PathBuf>,
 }
@@ -198,13 +218,13 @@ impl Publishing<'_> {
         table: Option<&Coords>,
     ) -> Result<bool> {
         let path = self.folder.join(name);
-        if let Entry::Occupied(known) = self.old.copies.entry(name.to_owned()) {
-            if known.get().is_of(&digest) && known.get().stands(&path) {
-                let (name, copy) = known.remove_entry();
-                self.new.copies.insert(name, copy);
+        if let Some(known) = self.old.find(name) {
+            let told = self.old.told(known);
+            self.looked[known] = true;
+            self.kept[known] = told.is_of(&digest) && told.stands(&path);
+            if self.kept[known] {
                 return Ok(true);
             }
-            known.remove();
         }
         self.changed = true;
         let Ok(blob) = self.cache.verified(&digest, size) else {
@@ -220,7 +240,7 @@ impl Publishing<'_> {
         let metadata =
             fs::metadata(&path).with_context(|| format!("look at {}", path.display()))?;
         let copy = Told::of(&digest, &metadata);
-        self.new.copies.insert(name.to_owned(), copy);
+        self.new.insert(name.to_owned(), copy);
         self.written.insert(path);
         Ok(true)
     }
@@ -228,24 +248,30 @@ impl Publishing<'_> {
     /// Removes copies of stages and coordinates that the pipeline no longer
     /// has or copies, unless somebody changed them; keeps those that this run left out.
     fn forget(&mut self, pipeline: &Pipeline) -> Result<()> {
-        let old = std::mem::take(&mut self.old.copies);
-        if old.is_empty() {
+        let looked = self.looked.iter().enumerate();
+        let untold = looked.filter(|(_, looked)| !**looked);
+        let untold: Vec<usize> = untold.map(|(place, _)| place).collect();
+        if untold.is_empty() {
             return Ok(());
         }
         let copied = |id: &InstanceId| pipeline.stage_of(*id).execution.publish;
         let copied = pipeline.ids().filter(copied);
         let places: BTreeSet<String> = copied.map(|id| place(pipeline, id)).collect();
-        for (name, copy) in old {
+        for known in untold {
+            let Some(name) = self.old.name(known) else {
+                self.changed = true;
+                continue;
+            };
             let path = self.folder.join(&name);
             let belongs = Path::new(&name)
                 .ancestors()
                 .any(|parent| places.contains(parent.to_string_lossy().as_ref()));
             if belongs && path.exists() {
-                self.new.copies.insert(name, copy);
+                self.kept[known] = true;
                 continue;
             }
             self.changed = true;
-            if copy.stands(&path) && is_below(&name) {
+            if self.old.told(known).stands(&path) && is_below(&name) {
                 fs::remove_file(&path).with_context(|| format!("remove {}", path.display()))?;
                 remove_empty_parents(&path, self.folder);
             }

@@ -1,9 +1,10 @@
 //! `vgh run`: builds what a pipeline declares and ends with the answer.
 #![expect(clippy::print_stdout, reason = "the command's output")]
 use std::{
+    collections::BTreeMap,
     env,
     fs::File,
-    io::{BufWriter, IsTerminal, sink, stderr, stdout},
+    io::{self, BufWriter, IsTerminal, Write, sink, stderr, stdout},
     path::PathBuf,
     thread,
 };
@@ -15,9 +16,10 @@ use crate::{
     cli::{
         answer::{self, Answer},
         args, cost,
+        details::LINE_END,
         exit::{Exit, Failure},
+        kept_plan::{self, PlanLine},
         machine,
-        plan::{brief, planned},
         references::{self, May},
         rest::Rest,
         results::{Published, Shelf},
@@ -26,14 +28,13 @@ use crate::{
         workplace::{Workplace, Written},
     },
     engine::{
-        Done, Event, Externals, Graph, Moment, Options, Outcome, Plan, Planned, RunTotals, State,
-        execute,
+        Done, Event, Externals, Graph, Moment, Options, Outcome, Plan, RunTotals, State, execute,
         executor::{Pool, PoolOptions},
         plan_forcing,
     },
     pipeline::{InstanceId, Pipeline},
     progress::{Json, Live, Plain, Reader},
-    runs::{Environment, Journal, Papers, ResultLine, logs_of},
+    runs::{Journal, Papers, ResultLine, logs_of},
 };
 
 pub(super) fn run(args: &args::Run) -> Result<Exit, Failure> {
@@ -156,7 +157,12 @@ pub(super) fn perform(
         run: run_id,
         deliver: &|results| shelf.put(results),
     };
-    let papers = || scene.papers(jobs);
+    let write_plan = |out: &mut dyn Write| scene.write_plan(out);
+    let papers = Papers {
+        pipeline: scene.rest.map_or(&pipeline.text, |rest| rest.text),
+        plan: &write_plan,
+        jobs,
+    };
     let mut journal = Journal::new(cache, run_id, &papers);
     let mut tell = |event: &Event| {
         let at = Moment::now();
@@ -176,54 +182,46 @@ pub(super) fn perform(
             None => tell(&event),
         },
     )?;
-    let lines = scene.result_lines(&outcome);
-    journal.keep_results(&lines);
-    scene.conclude((cache, call), &outcome, &shelf.close()?, &lines)
+    let own = scene.own_lines(&outcome);
+    journal.keep_results(&match scene.rest {
+        Some(rest) => rest.result_lines(&own),
+        None => own.values().map(|line| line.as_str().into()).collect(),
+    });
+    scene.conclude((cache, call), &outcome, &shelf.close()?, &own)
 }
 
+/// What the run's folder says of each result, a line of JSON and
+/// [`LINE_END`] each.
+pub(super) type OwnLines = BTreeMap<InstanceId, String>;
+
 impl Scene<'_> {
-    /// What the run starts from, for its folder.
-    fn papers(&self, jobs: u32) -> Papers {
+    /// Writes the plan for the run's folder.
+    fn write_plan(&self, out: &mut dyn Write) -> io::Result<()> {
         let (pipeline, plan) = (self.pipeline, self.plan);
-        let line = |entry: &Planned| {
-            let label = pipeline.label(entry.id);
-            let key = entry.key.map(|key| key.to_string());
-            planned(
-                (&pipeline.stage_of(entry.id).name, &label),
-                &entry.state,
-                key.as_deref(),
-                entry.estimate_ms,
-            )
-        };
-        let (mut cached, run, maybe) = plan.counts();
-        let lines = match self.rest {
+        let own = plan.entries.iter().map(|entry| PlanLine {
+            stage: &pipeline.stage_of(entry.id).name,
+            instance: pipeline.label(entry.id).into(),
+            state: &entry.state,
+            key: entry.key.map(|key| key.to_string().into()),
+            estimate_ms: entry.estimate_ms,
+        });
+        let (name, (cached, run, maybe)) = (&pipeline.name, plan.counts());
+        match self.rest {
             Some(rest) => {
-                let part = plan.entries.iter().map(|entry| (entry.id, line(entry)));
-                let lines = rest.plan_lines(&part.collect());
-                cached = lines.len() - run - maybe;
-                lines
+                let counts = (cached + rest.count(), run, maybe);
+                kept_plan::write(name, counts, &plan.passes, rest.plan_lines(own), out)
             }
-            None => plan.entries.iter().map(line).collect(),
-        };
-        let text = self.rest.map_or(pipeline.text.as_str(), |rest| rest.text);
-        Papers {
-            pipeline: text.to_owned(),
-            plan: brief(&pipeline.name, (cached, run, maybe), &plan.passes, &lines),
-            environment: Environment::here(jobs),
+            None => kept_plan::write(name, (cached, run, maybe), &plan.passes, own, out),
         }
     }
 
-    /// The results as the run's folder has them.
-    fn result_lines(&self, outcome: &Outcome) -> Vec<String> {
+    fn own_lines(&self, outcome: &Outcome) -> OwnLines {
         let line = |(&id, done): (&InstanceId, &Done)| {
             let line = ResultLine::of(self.pipeline, id, done);
-            (id, serde_json::to_string(&line).unwrap_or_default())
+            let line = serde_json::to_string(&line).unwrap_or_default();
+            (id, line + LINE_END)
         };
-        let lines = outcome.results.iter().map(line);
-        match self.rest {
-            Some(rest) => rest.result_lines(&lines.collect()),
-            None => lines.map(|(_, line)| line).collect(),
-        }
+        outcome.results.iter().map(line).collect()
     }
 
     /// Writes the page and leaves word for the next run; gives what the run
@@ -233,7 +231,7 @@ impl Scene<'_> {
         (cache, call): (&Cache, Option<&Call>),
         outcome: &Outcome,
         published: &Published,
-        lines: &[String],
+        own: &OwnLines,
     ) -> Result<(RunTotals, Vec<String>), Failure> {
         let pipeline = self.pipeline;
         let report = answer::write_report(pipeline, outcome, cache, &published.folder)?;
@@ -243,10 +241,7 @@ impl Scene<'_> {
             None => spent,
         };
         let answer = Answer::of(&spent, report.as_ref(), published);
-        let copies = published.files.iter().cloned();
-        let copies: Vec<PathBuf> = copies
-            .chain(report.as_ref().map(|report| report.path.clone()))
-            .collect();
+        let page = report.as_ref().map(|report| report.path.as_path());
         let done = Finished {
             pipeline,
             graph: self.graph,
@@ -255,13 +250,13 @@ impl Scene<'_> {
             outcome,
             answer: &answer,
             spent: &spent,
-            report: report.is_some(),
-            copies: &copies,
+            published,
+            page,
         };
         if let Some(call) = call.filter(|_| done.is_whole()) {
             match self.rest {
-                Some(rest) => call.remember_part(cache, rest, &done, (published, lines)),
-                None => call.remember(cache, &done, lines),
+                Some(rest) => call.remember_part(cache, rest, &done, (published, own)),
+                None => call.remember(cache, &done, own),
             }
         }
         let slow = outcome.results.values().filter(|done| done.executed);

@@ -37,7 +37,7 @@ fn totals(run: &Past) -> RunTotals {
     let tally = &run.tally;
     tally.totals.clone().unwrap_or_else(|| RunTotals {
         executed: tally.stages.iter().map(|stage| stage.executed).sum(),
-        cached: tally.stages.iter().map(|stage| stage.cached).sum(),
+        cached: tally.idle_cached + tally.stages.iter().map(|stage| stage.cached).sum::<usize>(),
         failed: tally.failed,
         wall_s: tally.updated.ms_since(tally.begun) as f64 / 1000.0,
         ..RunTotals::default()

@@ -11,7 +11,7 @@ use crate::{
         lookback::{open, run_named},
     },
     engine::Moment,
-    progress::{Failure as FailedPass, ago, duration, log_name},
+    progress::{Failure as FailedPass, ago, duration, log_name, plural},
     runs::{Past, Verdict, logs_of},
 };
 
@@ -77,6 +77,11 @@ fn text(cache: &Cache, run: &Past, now: Moment) -> String {
         })
         .collect();
     out.push_str(&columns(heading, &rows));
+    if tally.idle_stages > 0 {
+        let stages = plural(tally.idle_stages, "stage");
+        let results = plural(tally.idle_cached, "result");
+        out.push_str(&format!("nothing to do in {stages}: {results} cached\n"));
+    }
     if run.result == Verdict::Running {
         for pass in tally.running.values() {
             let since = duration(now.ms_since(pass.since));

@@ -4,6 +4,7 @@
 //! tell them; where only files outside moved, it may be a part (see `partly`).
 #![expect(clippy::print_stdout, reason = "the command's output")]
 use std::{
+    borrow::Cow,
     env, fs,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf, absolute},
@@ -13,20 +14,21 @@ use std::{
 use serde_json::json;
 
 use crate::{
-    cache::{Cache, Grounds, Proof, StatIndex},
+    cache::{Cache, Grounds, Pieces, Proof, StatIndex},
     cli::{
         answer::{self, Answer, Spent},
         args,
+        details::{Row, unexecuted},
         exit::{Exit, Failure},
-        note::{Detail, Head, Note, places, unexecuted},
+        note::{Head, Note, instance_lines, places},
         partly,
         rest::Rest,
         results::Published,
-        run::{self, jobs, results_folder},
+        run::{self, OwnLines, jobs, results_folder},
         workplace::Written,
     },
     digest::Digest,
-    engine::{Event, Externals, Graph, Moment, Outcome, RunTotals},
+    engine::{Done, Event, Externals, Graph, Moment, Outcome, RunTotals},
     pipeline::Pipeline,
 };
 
@@ -90,18 +92,9 @@ impl Call {
     /// Leaves word for the next run, after one that has all that was asked for.
     /// `lines` are the results as the folder of a run has them. Best effort:
     /// without it the next run looks at everything.
-    pub(super) fn remember(&self, cache: &Cache, done: &Finished<'_>, lines: &[String]) {
-        let labels = done.labels();
-        let note = Note {
-            head: done.head(),
-            instances: labels
-                .iter()
-                .map(|(stage, label)| (*stage, label.as_str()))
-                .collect(),
-        };
-        if let Some(note) = note.write() {
-            let (grounds, details) = done.grounds(cache, lines);
-            self.leave(cache, &grounds, (&note, &details), None);
+    pub(super) fn remember(&self, cache: &Cache, done: &Finished<'_>, lines: &OwnLines) {
+        if let Some(word) = done.word(cache, lines) {
+            self.leave(cache, &word, None);
         }
     }
 
@@ -111,22 +104,27 @@ impl Call {
         cache: &Cache,
         rest: &Rest<'_>,
         done: &Finished<'_>,
-        results: (&Published, &[String]),
+        results: (&Published, &OwnLines),
     ) {
-        if let Some((grounds, note, details)) = rest.word(cache, done, results) {
-            self.leave(cache, &grounds, (&note, &details), Some(rest.proof));
+        if let Some(word) = rest.word(cache, done, results) {
+            self.leave(cache, &word, Some(rest.proof));
         }
     }
 
-    fn leave(
-        &self,
-        cache: &Cache,
-        grounds: &Grounds,
-        texts: (&str, &str),
-        earlier: Option<&Proof>,
-    ) {
-        let _ = cache.leave_proof(&self.name, grounds, texts, earlier);
+    fn leave(&self, cache: &Cache, word: &Word<'_>, earlier: Option<&Proof>) {
+        let texts: (&Pieces<'_>, &Pieces<'_>) = (&word.note, &word.details);
+        let _ = cache.leave_proof(&self.name, &word.grounds, texts, earlier);
     }
+}
+
+/// What is left for the next run.
+pub(super) struct Word<'a> {
+    /// What the whole rests on.
+    pub(super) grounds: Grounds<'a>,
+    /// See [`Note`].
+    pub(super) note: Vec<Cow<'a, str>>,
+    /// See [`Details`](crate::cli::details::Details).
+    pub(super) details: Vec<Cow<'a, str>>,
 }
 
 /// What a proof says, if the variables that count are what they were.
@@ -194,9 +192,10 @@ pub(super) struct Finished<'a> {
     pub(super) outcome: &'a Outcome,
     pub(super) answer: &'a Answer,
     pub(super) spent: &'a [Spent],
-    pub(super) report: bool,
     /// Copies for people.
-    pub(super) copies: &'a [PathBuf],
+    pub(super) published: &'a Published,
+    /// The report.
+    pub(super) page: Option<&'a Path>,
 }
 
 impl Finished<'_> {
@@ -208,12 +207,20 @@ impl Finished<'_> {
             && self.outcome.results.len() == self.graph.needed().count()
     }
 
-    fn labels(&self) -> Vec<(&str, String)> {
+    /// None for names that a note has no room for.
+    fn word(&self, cache: &Cache, lines: &OwnLines) -> Option<Word<'static>> {
         let pipeline = self.pipeline;
-        let needed = self.graph.needed();
-        needed
-            .map(|id| (pipeline.stage_of(id).name.as_str(), pipeline.label(id)))
-            .collect()
+        let named = |id| (pipeline.stage_of(id).name.as_str(), pipeline.label(id));
+        let instances: Vec<(&str, String)> = self.graph.needed().map(named).collect();
+        let (grounds, details) = self.grounds(cache, lines);
+        Some(Word {
+            grounds,
+            note: vec![
+                self.head().line()?.into(),
+                instance_lines(&instances)?.into(),
+            ],
+            details: vec![details.into()],
+        })
     }
 
     fn head(&self) -> Head {
@@ -228,38 +235,35 @@ impl Finished<'_> {
                 .collect(),
             answer: self.answer.clone(),
             spent: self.spent.to_owned(),
-            report: self.report,
+            report: self.page.is_some(),
         }
     }
 
     /// What the long way would look at: externals, records, bytes that somebody
     /// asked for, copies. And what a part needs to know.
-    fn grounds(&self, cache: &Cache, lines: &[String]) -> (Grounds, String) {
-        let (mut grounds, mut details) = (Grounds::default(), String::new());
+    fn grounds(&self, cache: &Cache, own: &OwnLines) -> (Grounds<'static>, String) {
+        let (mut grounds, mut table, mut lines) =
+            (Grounds::default(), String::new(), String::new());
         let mut positions = vec![None; self.pipeline.instances.len()];
-        let results = self.outcome.results.iter().zip(lines);
-        for (i, ((id, done), line)) in results.enumerate() {
+        for (i, (id, done)) in self.outcome.results.iter().enumerate() {
             positions[id.0] = Some(i);
-            let before = grounds.len();
-            grounds.file(cache.root(), &cache.record_path(&done.key));
-            let target = self.graph.is_target(*id);
-            if target {
-                for content in done.outputs.values() {
-                    grounds.content(cache, content);
-                }
-            }
+            let (before, target) = (grounds.len(), self.graph.is_target(*id));
+            stand_on(&mut grounds, cache, done, target);
             let producers = self.graph.producers(*id);
-            let detail = Detail {
+            let producers: Vec<usize> = producers.filter_map(|id| positions[id.0]).collect();
+            let line = own.get(id).map(|line| unexecuted(line)).unwrap_or_default();
+            let row = Row {
                 target,
-                position: id.0 - self.pipeline.stage_of(*id).instances.start,
                 files: grounds.len() - before,
-                producers: producers.filter_map(|id| positions[id.0]).collect(),
-                line: &unexecuted(line),
+                line: line.len(),
+                producers: &producers,
             };
-            detail.write(&mut details);
+            row.write(&mut table);
+            lines.push_str(&line);
         }
-        for copy in self.copies {
-            match absolute(copy) {
+        let page = self.page.map(Path::to_owned);
+        for copy in self.published.files().chain(page) {
+            match absolute(&copy) {
                 Ok(copy) => grounds.file(cache.root(), &copy),
                 Err(_) => grounds.doubt(),
             }
@@ -278,7 +282,17 @@ impl Finished<'_> {
         if untold > partly::most(self.outcome.results.len()) {
             grounds.doubt();
         }
-        (grounds, details)
+        (grounds, format!("{table}\n{lines}"))
+    }
+}
+
+/// A result rests on its record, and on its bytes where they were asked for.
+pub(super) fn stand_on(grounds: &mut Grounds<'_>, cache: &Cache, done: &Done, target: bool) {
+    grounds.file(cache.root(), &cache.record_path(&done.key));
+    if target {
+        for content in done.outputs.values() {
+            grounds.content(cache, content);
+        }
     }
 }
 

@@ -126,10 +126,10 @@ pub struct RunTotals {
 
 /// One line of the stream: an event and when it was told.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct EventLine<E = Event> {
+pub struct EventLine<E = Event, M = Moment> {
     #[serde(flatten)]
     pub event: E,
-    pub at: Moment,
+    pub at: M,
 }
 
 #[cfg(test)]

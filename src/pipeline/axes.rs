@@ -59,6 +59,31 @@ impl Axis<'_> {
             .map(|value| value.scalar.clone())
             .collect()
     }
+
+    /// Forgets the values that are not wanted, unless none is.
+    pub(super) fn keep(&mut self, wanted: &dyn Fn(&str, &Scalar) -> bool) {
+        let name = self.name.get_ref();
+        let kept: Vec<bool> = (self.values.iter())
+            .map(|value| wanted(name, &value.scalar))
+            .collect();
+        if !kept.contains(&true) {
+            return;
+        }
+        let mut keeps = kept.iter();
+        self.values.retain(|_| keeps.next() == Some(&true));
+        // How many are left before each.
+        let places: Vec<usize> = (kept.iter())
+            .scan(0, |next, kept| {
+                let place = *next;
+                *next += usize::from(*kept);
+                Some(place)
+            })
+            .collect();
+        self.written.retain(|place| kept[*place]);
+        for place in &mut self.written {
+            *place = places[*place];
+        }
+    }
 }
 
 /// The values of one axis, or none after a fault.

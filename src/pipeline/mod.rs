@@ -35,6 +35,6 @@ pub use meaning::{
     Axis, Execution, Input, InputSource, Instance, InstanceId, Pipeline, Resources, Snapshots,
     StageMeaning,
 };
-pub use resolve::{load, load_stages};
+pub use resolve::{Wanted, load, load_part};
 pub use selector::{AxisPick, Pick, Selector};
 pub use syntax::RESERVED;

@@ -29,12 +29,28 @@ fn stage_of(header: &str) -> Option<&str> {
     (!name.is_empty() && name.bytes().all(plain)).then_some(name)
 }
 
+/// Whether a byte may mean more than that there is something on the line.
+const SIGNS: [bool; 256] = {
+    let mut signs = [false; 256];
+    let mut those: &[u8] = b"\"'#[]{}\n";
+    while let [sign, rest @ ..] = those {
+        signs[*sign as usize] = true;
+        those = rest;
+    }
+    signs
+};
+
 /// The headers of tables, from bracket to bracket.
 fn headers(text: &str) -> Vec<Range<usize>> {
     let bytes = text.as_bytes();
     let mut headers = Vec::new();
     let (mut at, mut depth, mut fresh) = (0, 0_usize, true);
-    while let Some(&byte) = bytes.get(at) {
+    loop {
+        let plain = bytes[at..].iter().position(|byte| SIGNS[*byte as usize]);
+        let Some(plain) = plain else { break };
+        fresh = fresh && bytes[at..at + plain].iter().all(u8::is_ascii_whitespace);
+        at += plain;
+        let byte = bytes[at];
         match byte {
             b'"' | b'\'' => {
                 at = string_end(bytes, at);
@@ -71,10 +87,6 @@ fn headers(text: &str) -> Vec<Range<usize>> {
             b']' | b'}' => depth = depth.saturating_sub(1),
             b'\n' => {
                 fresh = depth == 0;
-                at += 1;
-                continue;
-            }
-            b' ' | b'\t' | b'\r' => {
                 at += 1;
                 continue;
             }

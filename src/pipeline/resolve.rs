@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, path::PathBuf};
 
 use crate::{
+    artifact::Scalar,
     diagnostic::{Diagnostic, Faults, Source, listing, nearest},
     pipeline::{
         align,
@@ -51,19 +52,27 @@ pub fn load(
     }
 }
 
-/// The stages of a sound text that `keep` wants, which must be with all that
-/// they read; none where they cannot be had alone. What the whole text means of
-/// them they mean here too, but for [`Pipeline::text`].
-pub fn load_stages(
+/// What is wanted of a text.
+pub struct Wanted<'a> {
+    pub stage: &'a dyn Fn(&str) -> bool,
+    /// Of an axis; one of which nothing is wanted stays as it is.
+    pub value: &'a dyn Fn(&str, &Scalar) -> bool,
+}
+
+/// The stages of a sound text that are wanted, along the values that are wanted,
+/// which must be with all that they read; none where they cannot be had alone.
+/// What the whole text means of their instances they mean here too, but for
+/// [`Pipeline::text`] and the numbers of the instances.
+pub fn load_part(
     text: &str,
     folder: PathBuf,
     kinds: &'static [Kind],
     overrides: &[String],
-    keep: &dyn Fn(&str) -> bool,
+    wanted: &Wanted<'_>,
 ) -> Option<Pipeline> {
-    let text = part::only(text, keep);
+    let text = part::only(text, wanted.stage);
     let mut faults = Faults::new();
-    let extent = (text.as_str(), Extent::Part);
+    let extent = (text.as_str(), Extent::Part(wanted));
     let pipeline = resolve(extent, folder, kinds, overrides, &mut faults)?;
     faults.is_empty().then(|| Pipeline {
         overrides: overrides.to_vec(),
@@ -71,48 +80,38 @@ pub fn load_stages(
     })
 }
 
-/// How much of the stages is there.
-#[derive(Clone, Copy, PartialEq)]
-enum Extent {
+/// How much of the text is there.
+#[derive(Clone, Copy)]
+enum Extent<'a> {
     Whole,
     /// Others may read what nothing here reads.
-    Part,
+    Part(&'a Wanted<'a>),
 }
 
 /// None once a fault leaves nothing to go on with.
 fn resolve(
-    (text, extent): (&str, Extent),
+    (text, extent): (&str, Extent<'_>),
     folder: PathBuf,
     kinds: &'static [Kind],
     overrides: &[String],
     faults: &mut Faults,
 ) -> Option<Pipeline> {
-    if text.len() > limits::TEXT {
-        faults.push(limits::too_large(text.len()));
-        return None;
-    }
-    if let Some(fault) = limits::nesting(text) {
-        faults.push(fault);
-        return None;
-    }
-    let mut tree = document::parse(text, faults)?;
-    overrides::apply(&mut tree, overrides, faults);
-    let written = syntax::read(tree, faults);
-    if written.stages.is_empty() && faults.is_empty() {
-        faults.push(
-            Diagnostic::new("the pipeline has no stages")
-                .at(0..0)
-                .help("add [stages.NAME] with a kind; `vgh kinds` lists them"),
-        );
-    }
+    let written = written(text, overrides, faults)?;
     let mut names = Names::settle(&written.params, &written.axes, faults);
+    let is_whole = matches!(extent, Extent::Whole);
+    if let Extent::Part(wanted) = extent {
+        names
+            .axes
+            .iter_mut()
+            .for_each(|axis| axis.keep(wanted.value));
+    }
     let frames = frame::all(&written, kinds, &mut names, faults)?;
     if let Some(fault) = frame::check_count(&written, &frames) {
         faults.push(fault);
         return None;
     }
     let facts = facts(&frames);
-    if extent == Extent::Whole {
+    if is_whole {
         unknown_defaults(&written, &frames, &facts, &mut names, faults);
     }
     let actions = actions(&written, &frames, &facts, &mut names, faults)?;
@@ -132,7 +131,7 @@ fn resolve(
         &mut names,
         faults,
     );
-    if extent == Extent::Whole {
+    if is_whole {
         names.unread(faults);
     }
     if let Some(fault) = align::check_count(&written.stages, &frames, &wiring) {
@@ -155,6 +154,29 @@ fn resolve(
         (text, folder),
         faults,
     ))
+}
+
+/// What stands in the text, with the values of `--set`.
+fn written<'t>(text: &'t str, overrides: &'t [String], faults: &mut Faults) -> Option<Written<'t>> {
+    if text.len() > limits::TEXT {
+        faults.push(limits::too_large(text.len()));
+        return None;
+    }
+    if let Some(fault) = limits::nesting(text) {
+        faults.push(fault);
+        return None;
+    }
+    let mut tree = document::parse(text, faults)?;
+    overrides::apply(&mut tree, overrides, faults);
+    let written = syntax::read(tree, faults);
+    if written.stages.is_empty() && faults.is_empty() {
+        faults.push(
+            Diagnostic::new("the pipeline has no stages")
+                .at(0..0)
+                .help("add [stages.NAME] with a kind; `vgh kinds` lists them"),
+        );
+    }
+    Some(written)
 }
 
 /// Everything but the instances themselves.

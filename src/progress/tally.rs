@@ -13,6 +13,8 @@ use crate::{
 const TAIL_LINES: usize = 8;
 /// Characters of such a line.
 const TAIL_WIDTH: usize = 300;
+/// Stages that are listed in any case.
+const LISTED: usize = 100;
 /// Failed passes that are kept in full; the count goes on.
 const FAILURES: usize = 100;
 
@@ -30,8 +32,11 @@ pub struct Tally {
     /// Instances whose result is there.
     pub done: usize,
     pub failed: usize,
-    /// In the order of the pipeline.
+    /// In the order of the pipeline; of many only those in which something may run.
     pub stages: Vec<StageTally>,
+    /// The others, and how many of their results were there.
+    pub idle_stages: usize,
+    pub idle_cached: usize,
     /// Passes at work, by number.
     pub running: BTreeMap<u64, Running>,
     /// Passes that failed, in the order in which they did.
@@ -178,16 +183,28 @@ impl Running {
 }
 
 impl Tally {
-    fn stage(&mut self, name: &str) -> Option<&mut StageTally> {
+    fn listed(&mut self, name: &str) -> Option<&mut StageTally> {
         let position = *self.positions.get(name)?;
         self.stages.get_mut(position)
     }
 
+    /// A stage in which something happens; also one of which the plan did not say so.
+    fn stage(&mut self, name: &str) -> &mut StageTally {
+        let next = self.stages.len();
+        let position = *self.positions.entry(name.to_owned()).or_insert(next);
+        if position == next {
+            let plan = StagePlan {
+                stage: name.to_owned(),
+                ..StagePlan::default()
+            };
+            self.stages.push(planned(&plan));
+        }
+        &mut self.stages[position]
+    }
+
     fn fail(&mut self, pass: u64, stage: &str, instance: &str, error: &str) {
         self.failed += 1;
-        if let Some(stage) = self.stage(stage) {
-            stage.failed += 1;
-        }
+        self.stage(stage).failed += 1;
         if let Some(known) = self.failures.iter_mut().rfind(|known| known.pass == pass) {
             known.instances.push(instance.to_owned());
             return;
@@ -220,8 +237,11 @@ impl Tally {
             run.clone_into(&mut self.run);
             pipeline.clone_into(&mut self.pipeline);
             (self.begun, self.jobs, self.instances) = (at, *jobs, *instances);
-            self.stages = stages.iter().map(planned).collect();
-            let names = stages.iter().map(|stage| stage.stage.clone());
+            let few = stages.len() <= LISTED;
+            let listed = |stage: &&StagePlan| few || stage.cached < stage.instances;
+            self.stages = stages.iter().filter(listed).map(planned).collect();
+            self.idle_stages = stages.len() - self.stages.len();
+            let names = self.stages.iter().map(|stage| stage.stage.clone());
             self.positions = names.zip(0..).collect();
         }
     }
@@ -234,8 +254,9 @@ impl Reader for Tally {
             Event::RunStarted { .. } => self.open(event, at),
             Event::Cached { stage, .. } => {
                 self.done += 1;
-                if let Some(stage) = self.stage(stage) {
-                    stage.cached += 1;
+                match self.listed(stage) {
+                    Some(stage) => stage.cached += 1,
+                    None => self.idle_cached += 1,
                 }
             }
             Event::Started { pass, .. } => {
@@ -269,10 +290,9 @@ impl Reader for Tally {
                 if let Some(running) = self.running.get_mut(pass) {
                     running.instances = running.instances.saturating_sub(1);
                 }
-                if let Some(stage) = self.stage(stage) {
-                    stage.executed += 1;
-                    stage.spent_ms += duration_ms;
-                }
+                let stage = self.stage(stage);
+                stage.executed += 1;
+                stage.spent_ms += duration_ms;
             }
             Event::PassFinished { pass, .. } | Event::Retrying { pass, .. } => {
                 self.running.remove(pass);
@@ -283,11 +303,7 @@ impl Reader for Tally {
                 instance,
                 error,
             } => self.fail(*pass, stage, instance, error),
-            Event::Skipped { stage, .. } => {
-                if let Some(stage) = self.stage(stage) {
-                    stage.skipped += 1;
-                }
-            }
+            Event::Skipped { stage, .. } => self.stage(stage).skipped += 1,
             Event::Warning { .. } => {}
             Event::RunFinished(totals) => {
                 self.running.clear();
@@ -325,4 +341,55 @@ fn begun(event: &Event, at: Moment) -> Option<Running> {
         instances: marks.len().max(1),
         ..Running::default()
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// After the plan of so many stages, in the first of which one of two is to run.
+    fn opened(count: usize) -> Tally {
+        let stage = |n: usize| StagePlan {
+            stage: format!("s{n}"),
+            instances: 2,
+            cached: 2 - usize::from(n == 0),
+            to_run: usize::from(n == 0),
+            ..StagePlan::default()
+        };
+        let stages = (0..count).map(stage).collect();
+        let mut tally = Tally::default();
+        tally.see(&Event::opening("run", "p", 1, stages), Moment::default());
+        for n in 0..count {
+            for instance in usize::from(n == 0)..2 {
+                let event = Event::Cached {
+                    stage: format!("s{n}"),
+                    instance: format!("s{n}@i={instance}"),
+                };
+                tally.see(&event, Moment::default());
+            }
+        }
+        tally
+    }
+
+    #[test]
+    fn of_many_stages_those_without_work_are_counted_only() {
+        let few = opened(3);
+        assert_eq!((few.stages.len(), few.idle_stages), (3, 0));
+        let mut many = opened(LISTED + 1);
+        assert_eq!((many.stages.len(), many.idle_stages), (1, LISTED));
+        assert_eq!((many.stages[0].cached, many.stages[0].left()), (1, 1));
+        assert_eq!((many.idle_cached, many.done), (2 * LISTED, 2 * LISTED + 1));
+        // One of them has something to do nevertheless.
+        let event = Event::Skipped {
+            stage: "s7".to_owned(),
+            instance: "s7@i=1".to_owned(),
+            because: String::new(),
+        };
+        many.see(&event, Moment::default());
+        assert_eq!(many.stages.len(), 2);
+        assert_eq!(
+            (many.stages[1].stage.as_str(), many.stages[1].skipped),
+            ("s7", 1)
+        );
+    }
 }

@@ -1,9 +1,10 @@
 //! Writes a run's folder while it runs. It is for people afterwards: a full
 //! disk is told by what needs it, and stops no run here.
 use std::{
+    borrow::Cow,
     collections::BTreeMap,
     fs::{self, File},
-    io::{BufWriter, Write},
+    io::{self, BufWriter, Write},
     path::{Path, PathBuf},
 };
 
@@ -27,15 +28,18 @@ pub(super) const EVENTS: &str = "events.jsonl";
 pub(super) const LOGS: &str = "logs";
 pub(super) const RESULTS: &str = "results.json";
 pub(super) const STATUS: &str = "status.json";
+/// Bytes put together before they are written.
+const BUFFER: usize = 1 << 16;
 /// The tally is written at most this often.
 const STATUS_MS: u64 = 1000;
 
 /// What a run starts from.
-pub struct Papers {
-    pub pipeline: String,
-    /// JSON.
-    pub plan: String,
-    pub environment: Environment,
+pub struct Papers<'a> {
+    /// The text of the pipeline.
+    pub pipeline: &'a str,
+    /// Writes the plan as JSON.
+    pub plan: &'a dyn Fn(&mut dyn Write) -> io::Result<()>,
+    pub jobs: u32,
 }
 
 /// What a run ended with.
@@ -78,7 +82,7 @@ impl ResultLine {
 pub struct Journal<'a> {
     cache: &'a Cache,
     id: &'a str,
-    papers: &'a dyn Fn() -> Papers,
+    papers: &'a Papers<'a>,
     tally: Tally,
     waiting: Vec<(Event, Moment)>,
     folder: Folder,
@@ -100,8 +104,8 @@ struct Open {
 }
 
 impl<'a> Journal<'a> {
-    /// `papers` are asked for when the folder is made.
-    pub fn new(cache: &'a Cache, id: &'a str, papers: &'a dyn Fn() -> Papers) -> Journal<'a> {
+    /// `papers` are written when the folder is made.
+    pub fn new(cache: &'a Cache, id: &'a str, papers: &'a Papers<'a>) -> Journal<'a> {
         Journal {
             cache,
             id,
@@ -113,11 +117,11 @@ impl<'a> Journal<'a> {
     }
 
     /// Keeps keys and outputs, once the run is over: a [`ResultLine`] each, as
-    /// JSON, in the order of the pipeline.
-    pub fn keep_results(&self, lines: &[String]) {
+    /// JSON, with a comma and a line feed behind it, in the order of the
+    /// pipeline. The text may come in any pieces.
+    pub fn keep_results(&self, lines: &[Cow<'_, str>]) {
         if let Folder::Open(open) = &self.folder {
-            let text = format!("{{\"instances\":[{}]}}", lines.join(","));
-            let _ = replace(&open.place.join(RESULTS), text.as_bytes());
+            let _ = write_results(&open.place.join(RESULTS), lines);
         }
     }
 
@@ -129,10 +133,10 @@ impl<'a> Journal<'a> {
     fn begin(&self, at: Moment) -> Result<Open> {
         let live = self.cache.hold_run(self.id)?;
         let place = self.cache.run_dir(self.id)?;
-        let papers = (self.papers)();
+        let papers = self.papers;
         write(&place.join(PIPELINE), papers.pipeline.as_bytes())?;
-        write(&place.join(PLAN), papers.plan.as_bytes())?;
-        write_json(&place.join(ENVIRONMENT), &papers.environment)?;
+        write_pieces(&place.join(PLAN), papers.plan)?;
+        write_json(&place.join(ENVIRONMENT), &Environment::here(papers.jobs))?;
         write_json(&place.join(STATUS), &self.tally)?;
         let path = place.join(EVENTS);
         let file = File::create(&path).with_context(|| format!("create {}", path.display()))?;
@@ -212,14 +216,36 @@ fn write(path: &Path, bytes: &[u8]) -> Result<()> {
 }
 
 fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
-    replace(path, &serde_json::to_vec(value)?)
+    let text = serde_json::to_vec(value)?;
+    write_pieces(path, &|out| out.write_all(&text))
 }
 
-/// Whoever reads meanwhile sees the old or the new.
-fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
+fn write_results(path: &Path, lines: &[Cow<'_, str>]) -> Result<()> {
+    let mut lines: Vec<&str> = lines.iter().map(|piece| &**piece).collect();
+    lines.retain(|piece| !piece.is_empty());
+    if let Some(last) = lines.last_mut() {
+        *last = last.trim_end_matches([',', '\n']);
+    }
+    write_pieces(path, &|out| {
+        out.write_all(b"{\"instances\":[\n")?;
+        lines
+            .iter()
+            .try_for_each(|piece| out.write_all(piece.as_bytes()))?;
+        out.write_all(b"\n]}\n")
+    })
+}
+
+/// What is too long to be put together first. Whoever reads meanwhile sees the
+/// old or the new.
+fn write_pieces(path: &Path, tell: &dyn Fn(&mut dyn Write) -> io::Result<()>) -> Result<()> {
     let beside = path.with_extension("new");
-    write(&beside, bytes)?;
-    fs::rename(&beside, path).with_context(|| format!("write {}", path.display()))
+    let write = || {
+        let mut file = BufWriter::with_capacity(BUFFER, File::create(&beside)?);
+        tell(&mut file)?;
+        file.flush()?;
+        fs::rename(&beside, path)
+    };
+    write().map_err(|error| disk::fault("write", path, 0, error))
 }
 
 impl Reader for Journal<'_> {

@@ -1,5 +1,7 @@
 //! A run after the edit of a few files looks at a part and tells of the rest
 //! what the last run left: it must end as the long way does, seen from anywhere.
+mod shapes;
+
 use std::{
     collections::BTreeMap,
     fs::{self, File},
@@ -12,55 +14,10 @@ use std::{
 
 use serde_json::Value;
 
-use crate::project::{Project, events};
-
-const HEAD: &str = "[pipeline]\nformat = 1\nname = \"p\"\n";
-/// Fails on a file without `ok`, takes its time on one with `slow`.
-const FIRST: &str = "shell = \"grep ok {files.x} > {outputs.y} && ! grep -q slow {files.x} \
-                     || (sleep 0.1; grep ok {files.x} && sleep 60)\"\noutputs = { y = \"y\" }\n";
-
-fn flat() -> (String, usize) {
-    let stage = |i: usize| {
-        format!("[stages.s{i}]\nkind = \"command\"\n{FIRST}files = {{ x = \"in/{i}\" }}\n")
-    };
-    (
-        HEAD.to_owned() + &(0..40).map(stage).collect::<String>(),
-        40,
-    )
-}
-
-fn chain() -> (String, usize) {
-    let mut text = format!("{HEAD}[axes]\ni = {{ from = 0, to = 7, by = 1 }}\n");
-    for k in 0..5 {
-        let about =
-            format!("[stages.s{k}]\nkind = \"command\"\nover = [\"i\"]\nenv = {{ K = \"{k}\" }}\n");
-        text += &about;
-        text += &match k {
-            0 => format!("{FIRST}files = {{ x = \"in/{{i}}\" }}\n"),
-            _ => format!(
-                "argv = [\"cp\", \"{{inputs.x}}\", \"{{outputs.y}}\"]\noutputs = {{ y = \"y\" }}\n\
-                 inputs = {{ x = \"s{}\" }}\n",
-                k - 1
-            ),
-        };
-    }
-    (text, 8)
-}
-
-/// Many into one, with something behind it and something beside it.
-fn gather() -> (String, usize) {
-    let text = format!(
-        "{HEAD}[params]\nword = \"w\"\n[axes]\ni = {{ from = 0, to = 39, by = 1 }}\n\
-         [stages.one]\nkind = \"command\"\nover = [\"i\"]\n{FIRST}files = {{ x = \"in/{{i}}\" }}\n\
-         [stages.beside]\nkind = \"command\"\nshell = \"echo {{word}} > w\"\noutputs = {{ w = \"w\" }}\n\
-         files = {{ x = \"in/40\" }}\n\
-         [stages.all]\nkind = \"command\"\nshell = \"cat ../inputs/ones/*/* > all\"\n\
-         inputs = {{ ones = \"one\" }}\noutputs = {{ all = \"all\" }}\n\
-         [stages.tail]\nkind = \"command\"\nargv = [\"cp\", \"{{inputs.all}}\", \"t/all\"]\n\
-         inputs = {{ all = \"all\" }}\noutputs = {{ t = \"t/\" }}\n"
-    );
-    (text, 41)
-}
+use crate::{
+    partly::shapes::{chain, flat, gather, picks},
+    project::{Project, events},
+};
 
 /// How a run was done, as what it hashed tells: the index of hashed files was
 /// taken away before.
@@ -303,6 +260,20 @@ fn a_part_ends_as_the_whole_would() {
         assert_eq!(twins.run(&[]), (Way::Part, None));
         twins.edit(1, "ok again\n");
         assert_eq!(twins.run(&[]), (Way::Part, Some(*reach)));
+    }
+}
+
+#[test]
+fn values_that_others_pick_are_the_same_in_a_part() {
+    let twins = Twins::new(picks());
+    grow_old();
+    assert_eq!(twins.run(&[]), (Way::Long, Some(84)));
+    for (round, (file, reach)) in [(1, 4), (39, 4), (7, 2), (0, 4), (39, 4)]
+        .iter()
+        .enumerate()
+    {
+        twins.edit(*file, &format!("ok {file} in {round}\n"));
+        assert_eq!(twins.run(&[]), (Way::Part, Some(*reach)), "{file}");
     }
 }
 

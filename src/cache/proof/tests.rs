@@ -8,9 +8,15 @@ fn name() -> Digest {
     Digest::of(b"run")
 }
 
-fn leave(cache: &Cache, grounds: &Grounds, note: &str) {
-    let texts = (note, "details");
-    cache.leave_proof(&name(), grounds, texts, None).unwrap();
+fn leave(cache: &Cache, grounds: &Grounds<'_>, note: &str) {
+    leave_after(cache, grounds, note, None);
+}
+
+fn leave_after(cache: &Cache, grounds: &Grounds<'_>, note: &str, earlier: Option<&Proof>) {
+    let (first, second) = note.split_at(note.len() / 2);
+    let texts = ([first.into(), second.into()], ["det".into(), "ails".into()]);
+    let texts: (&Pieces<'_>, &Pieces<'_>) = (&texts.0, &texts.1);
+    cache.leave_proof(&name(), grounds, texts, earlier).unwrap();
 }
 
 /// The note of a proof that nothing moved.
@@ -122,17 +128,14 @@ fn of_the_files_outside_those_that_moved_are_named() {
             stat.age();
             next.external(&path(i), &stat, proof.readers(i));
         } else {
-            next.external_of(&proof, i);
+            next.externals_of(&proof, i..i + 1);
         }
     }
-    let texts = ("next", "details");
     let noted = fs::metadata(cache.proof_path(&name()))
         .unwrap()
         .modified()
         .unwrap();
-    cache
-        .leave_proof(&name(), &next, texts, Some(&proof))
-        .unwrap();
+    leave_after(&cache, &next, "next", Some(&proof));
     assert_eq!(note(&cache).as_deref(), Some("next"));
     let now = fs::metadata(cache.proof_path(&name()))
         .unwrap()
@@ -209,7 +212,9 @@ fn a_torn_proof_is_none_and_the_oldest_go() {
     for i in 0..KEPT + 5 {
         let name = Digest::of(i.to_string().as_bytes());
         let grounds = Grounds::default();
-        cache.leave_proof(&name, &grounds, ("", ""), None).unwrap();
+        cache
+            .leave_proof(&name, &grounds, (&[], &[]), None)
+            .unwrap();
     }
     let left = fs::read_dir(cache.root().join("proofs")).unwrap().count();
     assert_eq!(left, KEPT);
