@@ -1,10 +1,6 @@
 //! The kind itself: its parameters, and the order of things in a run.
 use std::{
-    collections::BTreeMap,
-    os::unix::process::{CommandExt, ExitStatusExt},
-    path::PathBuf,
-    process,
-    process::ExitStatus,
+    collections::BTreeMap, os::unix::process::ExitStatusExt, path::PathBuf, process::ExitStatus,
 };
 
 use anyhow::{Result, bail};
@@ -22,6 +18,7 @@ use crate::{
         deliver::{FILES, INPUTS, Room, WORK},
         environment, outputs, process as child,
         program::program,
+        spawn::Start,
         text::{Paths, Place, Variable, fill},
         words::Words,
     },
@@ -157,17 +154,17 @@ impl Stage for Command {
         outputs::prepare(&room.work(), &self.outputs)?;
         let environment = environment::of(self, context, &paths, room.temporary())?;
         let argv = self.words(&paths)?;
-        let mut command = process::Command::new(program(&argv[0], &environment, &room.work()));
-        command
-            .arg0(&argv[0])
-            .args(&argv[1..])
-            .current_dir(room.work())
-            .env_clear()
-            .envs(&environment);
+        let folder = room.work();
+        let start = Start {
+            program: program(&argv[0], &environment, &folder),
+            words: &argv,
+            folder: &folder,
+            environment: &environment,
+        };
         let tell = |line: &str| context.log(line);
         let mut words = Words::new(&tell, environment::secrets(&environment));
         let name = self.name();
-        let status = child::run(command, name, context, &mut words)?;
+        let status = child::run(&start, name, context, &mut words)?;
         let last = words.finish();
         if !status.success() {
             let said = match last.as_str() {

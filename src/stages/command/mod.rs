@@ -6,6 +6,7 @@ mod kind;
 mod outputs;
 mod process;
 mod program;
+mod spawn;
 mod text;
 mod words;
 

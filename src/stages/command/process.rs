@@ -3,11 +3,8 @@
 use std::{
     collections::BTreeSet,
     io::{self, PipeReader, Read},
-    os::{
-        fd::{AsRawFd, FromRawFd, OwnedFd, RawFd},
-        unix::process::CommandExt,
-    },
-    process::{Child, Command, ExitStatus, Stdio},
+    os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd},
+    process::ExitStatus,
     time::{Duration, Instant},
 };
 
@@ -15,7 +12,10 @@ use anyhow::{Context as _, Result};
 
 use crate::{
     stage::{Context, Group, orphans},
-    stages::command::words::Words,
+    stages::command::{
+        spawn::{Start, Started},
+        words::Words,
+    },
 };
 
 /// How long a command may take to end itself once it was told to.
@@ -29,28 +29,20 @@ const CHUNK: usize = 1 << 16;
 /// Bytes still taken after the end, from a process that escaped us.
 const REST: usize = 1 << 20;
 
-/// Runs a prepared command; `name` is what errors call it.
+/// Runs a command; `name` is what errors call it.
 ///
 /// # Errors
 /// When it cannot be started. That the run is being stopped, once it has ended.
 pub(super) fn run(
-    mut command: Command,
+    start: &Start<'_>,
     name: &str,
     context: &Context<'_>,
     words: &mut Words<'_>,
 ) -> Result<ExitStatus> {
     let (mut pipe, writer) = io::pipe().context("make a pipe")?;
-    let errors = writer.try_clone().context("make a pipe")?;
-    command.stdin(Stdio::null()).stdout(writer).stderr(errors);
-    let parent = std::process::id();
-    // SAFETY: the closure makes system calls only, which is allowed between fork and exec.
-    unsafe { command.pre_exec(move || own_session(parent)) };
-    let mut child = command
-        .spawn()
-        .with_context(|| format!("cannot start `{name}`"))?;
+    let started = start.spawn(writer);
+    let child = started.with_context(|| format!("cannot start `{name}`"))?;
     let group = Group::led_by(child.id());
-    // With it goes our copy of the pipe's writing end.
-    drop(command);
     set_nonblocking(&pipe).context("prepare a pipe")?;
     let stopped = listen(&child, &group, &mut pipe, context, words)?;
     // Not collected yet, so the group's number is still its own.
@@ -69,30 +61,9 @@ pub(super) fn run(
     Ok(status)
 }
 
-/// In the child: a session of its own, so that no terminal is its, and an end
-/// with the thread that started it.
-fn own_session(parent: u32) -> io::Result<()> {
-    // SAFETY: system calls without memory, allowed between fork and exec.
-    unsafe {
-        if libc::setsid() < 0 {
-            return Err(io::Error::last_os_error());
-        }
-        #[cfg(target_os = "linux")]
-        {
-            libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
-            // The parent may have died before the call.
-            if libc::getppid() as u32 != parent {
-                return Err(io::Error::from_raw_os_error(libc::ESRCH));
-            }
-        }
-    }
-    let _ = parent;
-    Ok(())
-}
-
 /// Hears the command until it ends; whether it was told to.
 fn listen(
-    child: &Child,
+    child: &Started,
     group: &Group,
     pipe: &mut PipeReader,
     context: &Context<'_>,
@@ -155,7 +126,7 @@ fn set_nonblocking(pipe: &PipeReader) -> io::Result<()> {
 
 /// A descriptor that becomes readable when the child ends.
 #[cfg(target_os = "linux")]
-fn handle_of(child: &Child) -> Option<OwnedFd> {
+fn handle_of(child: &Started) -> Option<OwnedFd> {
     // SAFETY: the call takes two integers and gives a new descriptor or an error.
     let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, child.id() as libc::pid_t, 0) };
     // SAFETY: the descriptor is new, so nobody else owns it.
@@ -163,7 +134,7 @@ fn handle_of(child: &Child) -> Option<OwnedFd> {
 }
 
 #[cfg(not(target_os = "linux"))]
-fn handle_of(_child: &Child) -> Option<OwnedFd> {
+fn handle_of(_child: &Started) -> Option<OwnedFd> {
     None
 }
 
@@ -187,7 +158,7 @@ fn wait_for(pipe: Option<&PipeReader>, handle: Option<&OwnedFd>, patience: Durat
 }
 
 /// Whether the child has ended, without collecting it.
-fn has_ended(child: &Child) -> io::Result<bool> {
+fn has_ended(child: &Started) -> io::Result<bool> {
     // SAFETY: all-zero bytes are a valid siginfo_t, which the call fills in.
     let (done, pid) = unsafe {
         let mut about: libc::siginfo_t = std::mem::zeroed();
