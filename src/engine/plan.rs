@@ -73,9 +73,9 @@ pub struct Planned {
     /// Who is behind the state: producers without a known result, or, for
     /// missing bytes, the consumers that want them. Sorted.
     pub because_of: Vec<InstanceId>,
-    /// Median duration of earlier results, see `basis`. None for what is cached.
+    /// Median duration of the last results like it, see `basis`. None for what is cached.
     pub estimate_ms: Option<u64>,
-    /// Median size of all outputs of the same earlier results.
+    /// Median size of all outputs of the same results.
     pub output_bytes: Option<u64>,
     /// Which earlier results the estimates are taken from.
     pub basis: Option<Basis>,

@@ -1,5 +1,5 @@
 //! What an instance will probably cost, by the records of earlier ones: of the
-//! same key, else shape, else family, else kind. The median of each.
+//! same key, else the last ones of its shape, else family, else kind. The median.
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
