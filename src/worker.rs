@@ -81,6 +81,8 @@ pub fn serve(kinds: &[Kind], cache: &Path) -> Result<()> {
             orphans::kill_strays(&BTreeSet::new());
         }
     }
+    // It ends with the process, which takes no time.
+    std::mem::forget(held);
     Ok(())
 }
 

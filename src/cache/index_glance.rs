@@ -2,8 +2,7 @@
 //! it: enough for estimates, which are never the truth.
 use std::{
     borrow::Cow,
-    cmp::Reverse,
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet},
     ops::ControlFlow,
     sync::atomic::Ordering,
 };
@@ -15,7 +14,7 @@ use crate::{
         index::{IndexEntry, RecordIndex},
         index_file::{FAMILY, SHAPE},
     },
-    digest::{Digest, Key},
+    digest::Digest,
 };
 
 /// What results cost: time in milliseconds, bytes of all outputs.
@@ -191,11 +190,13 @@ impl RecordIndex {
         let mut costs: BTreeMap<&str, Costs> = BTreeMap::new();
         let mut left = kinds.len();
         let _ = self.each(&mut |seen| {
-            if let Some(kind) = seen.kind().and_then(|kind| kinds.get(kind))
-                && let costs = costs.entry(kind).or_default()
-                && costs.len() < ENOUGH
+            let kind = seen.kind().and_then(|kind| kinds.get(kind));
+            let found = kind.map(|kind| costs.get(kind).map_or(0, Vec::len));
+            if let (Some(kind), Some(0..ENOUGH)) = (kind, found)
+                && let Some(cost) = seen.cost()
             {
-                costs.extend(seen.cost());
+                let costs = costs.entry(kind).or_default();
+                costs.push(cost);
                 left -= usize::from(costs.len() == ENOUGH);
             }
             match left {
@@ -208,16 +209,12 @@ impl RecordIndex {
 
     /// All results, the last one first.
     fn each(&self, tell: &mut dyn FnMut(&Seen<'_>) -> ControlFlow<()>) -> ControlFlow<()> {
-        let latest = |entries: &HashMap<Key, IndexEntry>, tell: &mut dyn FnMut(&Seen<'_>) -> _| {
-            let mut entries: Vec<&IndexEntry> = entries.values().collect();
-            entries.sort_unstable_by_key(|entry| Reverse((entry.written_ns(), entry.key)));
-            let mut entries = entries.into_iter();
-            entries.try_for_each(|entry| tell(&Seen::Entry(entry)))
-        };
         if let Some(whole) = self.whole.get() {
-            return latest(&whole.entries, tell);
+            let mut entries = whole.latest().into_iter();
+            return entries.try_for_each(|entry| tell(&Seen::Entry(entry)));
         }
-        latest(&self.noted, tell)?;
+        let mut noted = self.noted.values();
+        noted.try_for_each(|entry| tell(&Seen::Entry(entry)))?;
         let mut lines = self.stored.latest().filter_map(Line::read);
         lines.try_for_each(|line| tell(&Seen::Line(line)))
     }

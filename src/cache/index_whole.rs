@@ -1,6 +1,7 @@
 //! Every record at one moment: what the index's file says, and the records that
 //! it does not know, which are read. Mends the file where that is possible.
 use std::{
+    cmp::Reverse,
     collections::{HashMap, HashSet},
     fs,
 };
@@ -62,11 +63,19 @@ impl Whole {
         self.entries.insert(entry.key, entry);
     }
 
-    /// Best effort: without it the next load reads more files.
+    /// All records, the last one first.
+    pub(super) fn latest(&self) -> Vec<&IndexEntry> {
+        let mut entries: Vec<&IndexEntry> = self.entries.values().collect();
+        entries.sort_unstable_by_key(|entry| Reverse((entry.written_ns(), entry.key)));
+        entries
+    }
+
+    /// In the order in which lines are added. Best effort: without it the next
+    /// load reads more files.
     fn rewrite(&self, cache: &Cache) {
         let _lock = lock(cache);
-        let mut lines: Vec<String> = self.entries.values().map(IndexEntry::line).collect();
-        lines.sort_unstable();
+        let entries = self.latest().into_iter().rev();
+        let lines: Vec<String> = entries.map(IndexEntry::line).collect();
         let text = format!("{HEADER}{}", lines.concat());
         if let Ok(folder) = cache.attempt_dir() {
             let beside = folder.path().join("index");

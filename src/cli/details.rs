@@ -3,9 +3,6 @@
 //! written by putting new rows and lines in the place of old ones.
 use std::{borrow::Cow, fmt::Write, ops::Range};
 
-/// Ends the line of a result, as the list of a run's results has it.
-pub(super) const LINE_END: &str = ",\n";
-
 /// The instances, in the order of the pipeline.
 #[derive(Debug, PartialEq)]
 pub(super) struct Details<'a> {
@@ -54,7 +51,7 @@ impl<'a> Details<'a> {
             reads: vec![0],
             producers: Vec::new(),
         };
-        let mut rest = Rest(text.as_bytes());
+        let mut rest = Unread(text.as_bytes());
         let (mut files, mut line) = (0_usize, 0_usize);
         while !rest.takes(b'\n') {
             details.targets.push(rest.takes(b't'));
@@ -148,9 +145,9 @@ fn splice<'a>(
 }
 
 /// What is not read yet.
-struct Rest<'a>(&'a [u8]);
+struct Unread<'a>(&'a [u8]);
 
-impl Rest<'_> {
+impl Unread<'_> {
     fn takes(&mut self, byte: u8) -> bool {
         let rest = self.0.strip_prefix(&[byte]);
         self.0 = rest.unwrap_or(self.0);

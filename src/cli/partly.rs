@@ -2,7 +2,10 @@
 //! else of what the last run rested on. The part is read, planned and executed
 //! as any run; of the rest is told what the proof says. Decides only whether
 //! that is worth it and possible: otherwise the long way is taken.
-use std::collections::{BTreeSet, HashMap};
+use std::{
+    collections::{BTreeSet, HashMap},
+    time::SystemTime,
+};
 
 use crate::{
     artifact::Scalar,
@@ -11,8 +14,9 @@ use crate::{
         args,
         details::Details,
         exit::{Exit, Failure},
+        memory,
         note::{Note, read_places},
-        rest::Rest,
+        rest::{Inside, Rest},
         run::{Scene, finish, perform, run_id, watchers},
         unchanged::Call,
         workplace::Written,
@@ -35,9 +39,10 @@ pub(super) fn most(instances: usize) -> usize {
 pub(super) fn run(
     (args, call): (&args::Run, &Call),
     written: &Written,
-    (cache, proof): (&Cache, &Proof),
+    (cache, proof, removals): (&Cache, &Proof, Option<SystemTime>),
     note: &Note<'_>,
 ) -> Result<Option<Exit>, Failure> {
+    memory::settle(true);
     let Some(text) = (!note.head.report).then(|| proof.details()).flatten() else {
         return Ok(None);
     };
@@ -59,10 +64,14 @@ pub(super) fn run(
         note,
         details: &details,
         proof,
+        removals,
         text: &written.source.text,
         inside,
     };
     let mut plan = plan(&pipeline, &graph, &externals, Some((cache, &index)));
+    if !rest.stands(&plan) {
+        return Ok(None);
+    }
     plan.beside = rest.keys().collect();
     let run_id = run_id();
     let mut watchers = watchers(args, cache, &run_id)?;
@@ -85,10 +94,7 @@ pub(super) fn run(
             }
         },
     )?;
-    let exit = finish(args, &mut watchers, &totals, &answer);
-    // The process ends here: thousands of small frees would serve nobody.
-    std::mem::forget((pipeline, graph, index, plan));
-    Ok(Some(exit))
+    Ok(Some(finish(args, &mut watchers, &totals, &answer)))
 }
 
 /// All that the part of a run is made from.
@@ -98,8 +104,8 @@ struct Part {
     externals: Externals,
     stat: StatIndex,
     index: RecordIndex,
-    /// The instances of the note that are in it, in order, and where they stand.
-    inside: Vec<(usize, InstanceId)>,
+    /// The instances that are in it, in order.
+    inside: Vec<Inside>,
 }
 
 impl Part {
@@ -129,18 +135,35 @@ impl Part {
         let ids: HashMap<String, InstanceId> = (pipeline.ids())
             .map(|id| (pipeline.label(id), id))
             .collect();
-        let id = |(i, (_, label)): (&usize, &(&str, &str))| Some((*i, *ids.get(*label)?));
-        let inside: Vec<(usize, InstanceId)> =
-            needed.iter().zip(&names).map(id).collect::<Option<_>>()?;
-        let asked = |(i, _): &&(usize, InstanceId)| affected[*i] && details.is_target(*i);
-        let targets: Vec<InstanceId> = inside.iter().filter(asked).map(|(_, id)| *id).collect();
+        let inside = |(place, (_, label)): (&usize, &(&str, &str))| {
+            Some(Inside {
+                place: *place,
+                id: *ids.get(*label)?,
+                affected: affected[*place],
+            })
+        };
+        let inside: Vec<Inside> = needed
+            .iter()
+            .zip(&names)
+            .map(inside)
+            .collect::<Option<_>>()?;
+        let asked = |inside: &&Inside| details.is_target(inside.place);
+        let targets: Vec<InstanceId> = inside
+            .iter()
+            .filter(asked)
+            .map(|inside| inside.id)
+            .collect();
         let graph = Graph::build(&pipeline, Some(&targets));
-        let is_needed = |(_, id): &(usize, InstanceId)| graph.is_needed(*id);
+        let is_needed = |inside: &Inside| graph.is_needed(inside.id);
         if !inside.iter().all(is_needed) || inside.len() != graph.needed().count() {
             return None;
         }
         let mut stat = StatIndex::load(cache);
         let externals = Externals::digest_of(&pipeline, graph.needed(), &mut stat).ok()?;
+        let unresolved = |id| !externals.of(id).unresolved.is_empty();
+        if graph.needed().any(unresolved) {
+            return None;
+        }
         stat.save().ok()?;
         Some(Part {
             index: RecordIndex::load(cache).ok()?,

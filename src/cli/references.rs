@@ -30,12 +30,13 @@ pub(super) struct May {
 }
 
 /// Resolves what a run needs and the lock does not have yet; adds it to the lock.
-pub(super) fn settle(place: &mut Workplace, graph: &Graph, may: May) -> Result<(), Failure> {
+/// Whether there was any.
+pub(super) fn settle(place: &mut Workplace, graph: &Graph, may: May) -> Result<bool, Failure> {
     let wanted = references(&place.pipeline, graph.needed());
     let missing = |(_, reference): &Named| place.pipeline.lock.entry(reference).is_none();
     let missing: Vec<Named> = wanted.into_iter().filter(missing).collect();
     if missing.is_empty() {
-        return Ok(());
+        return Ok(false);
     }
     let path = place.lock_path.clone();
     if !may.ask || !may.write {
@@ -66,7 +67,7 @@ pub(super) fn settle(place: &mut Workplace, graph: &Graph, may: May) -> Result<(
         path.display()
     );
     place.pipeline.lock = lock;
-    Ok(())
+    Ok(true)
 }
 
 /// Each reference once, in the order of the instances.

@@ -4,6 +4,7 @@ use std::{
     borrow::Cow,
     collections::{BTreeSet, HashMap},
     path::absolute,
+    time::SystemTime,
 };
 
 use memchr::memrchr;
@@ -12,7 +13,7 @@ use crate::{
     cache::{Cache, Grounds, Proof},
     cli::{
         answer::Spent,
-        details::{Details, LINE_END, Row, unexecuted},
+        details::{Details, Row, unexecuted},
         kept_plan::PlanLine,
         note::{Head, Note},
         results::Published,
@@ -20,9 +21,9 @@ use crate::{
         unchanged::{Finished, Word, cached, stand_on},
     },
     digest::Key,
-    engine::{Event, RunTotals, StagePlan, State},
+    engine::{Event, Plan, RunTotals, StagePlan, State},
     pipeline::InstanceId,
-    runs::ResultLine,
+    runs::{LINE_END, ResultLine},
 };
 
 /// Digits of a key, which names the file of its record.
@@ -35,12 +36,33 @@ pub(super) struct Rest<'a> {
     pub(super) proof: &'a Proof,
     /// The text of the whole pipeline.
     pub(super) text: &'a str,
-    /// The instances of the note that are in the part, in order, and where they
-    /// stand there.
-    pub(super) inside: Vec<(usize, InstanceId)>,
+    /// The instances that are in the part, in order.
+    pub(super) inside: Vec<Inside>,
+    /// What the cache said of removals before the proof was looked at.
+    pub(super) removals: Option<SystemTime>,
+}
+
+/// An instance of the note that is in the part.
+pub(super) struct Inside {
+    /// Where it stands in the note.
+    pub(super) place: usize,
+    /// Where it stands in the part.
+    pub(super) id: InstanceId,
+    /// Whether it may have changed; else others read it.
+    pub(super) affected: bool,
 }
 
 impl<'a> Rest<'a> {
+    /// Whether nothing runs but what may have changed: something lost that is made
+    /// again may turn out different, and others read it too.
+    pub(super) fn stands(&self, plan: &Plan) -> bool {
+        let mut others = self.inside.iter().filter(|inside| !inside.affected);
+        others.all(|inside| {
+            let entry = plan.entry(inside.id);
+            entry.is_some_and(|entry| entry.state == State::Cached)
+        })
+    }
+
     /// Keys of the results that stand.
     pub(super) fn keys(&self) -> impl Iterator<Item = Key> {
         let outside = self.instances().filter(|(_, id)| id.is_none());
@@ -56,8 +78,8 @@ impl<'a> Rest<'a> {
     fn instances(&self) -> impl Iterator<Item = (usize, Option<InstanceId>)> {
         let mut inside = self.inside.iter().peekable();
         (0..self.details.len()).map(move |i| {
-            let found = inside.next_if(|(inside, _)| *inside == i);
-            (i, found.map(|(_, id)| *id))
+            let found = inside.next_if(|inside| inside.place == i);
+            (i, found.map(|inside| inside.id))
         })
     }
 
@@ -131,24 +153,26 @@ impl<'a> Rest<'a> {
 
     /// The lines of the results that are there in the end; `own` are those of the part.
     pub(super) fn result_lines<'o>(&'o self, own: &'o OwnLines) -> Vec<Cow<'o, str>> {
-        let inside = self.inside.iter();
-        let now = |id| own.get(id).map_or("", String::as_str);
-        let others: Vec<(usize, &str)> = inside.map(|(i, id)| (*i, now(id))).collect();
+        let now = |inside: &Inside| {
+            let line = own.get(&inside.id).map_or("", String::as_str);
+            (inside.place, line)
+        };
+        let others: Vec<(usize, &str)> = self.inside.iter().map(now).collect();
         self.details.lines_with(&others)
     }
 
     /// What all results took, where the part took `now`.
     pub(super) fn spent(&self, now: Vec<Spent>) -> Vec<Spent> {
         let mut all = self.note.head.spent.clone();
-        for (i, _) in &self.inside {
-            let line = self.details.line(*i);
+        for inside in &self.inside {
+            let line = self.details.line(inside.place);
             let line = line.strip_suffix(LINE_END).unwrap_or(line);
             let Ok(line) = serde_json::from_str::<ResultLine>(line) else {
                 continue;
             };
             if let Some(spent) = all.iter_mut().find(|spent| spent.kind == line.kind) {
-                spent.count -= 1;
-                spent.ms -= line.duration_ms;
+                spent.count = spent.count.saturating_sub(1);
+                spent.ms = spent.ms.saturating_sub(line.duration_ms);
             }
         }
         for now in now {
@@ -164,13 +188,17 @@ impl<'a> Rest<'a> {
         all
     }
 
-    /// What is left for the next run. None where that cannot be said.
+    /// What is left for the next run. None where that cannot be said, or where
+    /// something that stood may be gone since.
     pub(super) fn word(
         &self,
         cache: &Cache,
         done: &Finished<'_>,
         (published, own): (&Published, &OwnLines),
     ) -> Option<Word<'_>> {
+        if self.removals.is_none() || cache.removals() != self.removals {
+            return None;
+        }
         let head = Head {
             answer: done.answer.clone(),
             spent: done.spent.to_owned(),
@@ -198,22 +226,31 @@ impl<'a> Rest<'a> {
         let mut others = Vec::with_capacity(self.inside.len());
         // Files before are taken over.
         let mut next = 0;
-        for (i, id) in &self.inside {
-            let files = self.details.files(*i);
+        for Inside {
+            place,
+            id,
+            affected,
+        } in &self.inside
+        {
+            let line = unexecuted(own.get(id)?);
+            if !affected && line != self.details.line(*place) {
+                // Others read it as it was.
+                return None;
+            }
+            let files = self.details.files(*place);
             grounds.files_of(self.proof, next..files.start);
             next = files.end;
-            let (before, target) = (grounds.len(), self.details.is_target(*i));
+            let (before, target) = (grounds.len(), self.details.is_target(*place));
             stand_on(grounds, cache, done.outcome.results.get(id)?, target);
-            let line = unexecuted(own.get(id)?);
             let mut row = String::new();
             let now = Row {
                 target,
                 files: grounds.len() - before,
                 line: line.len(),
-                producers: self.details.producers(*i),
+                producers: self.details.producers(*place),
             };
             now.write(&mut row);
-            others.push((*i, row, line));
+            others.push((*place, row, line));
         }
         grounds.files_of(self.proof, next..self.details.all_files());
         Some(self.details.text_with(others))

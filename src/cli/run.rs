@@ -6,6 +6,7 @@ use std::{
     fs::File,
     io::{self, BufWriter, IsTerminal, Write, sink, stderr, stdout},
     path::PathBuf,
+    sync::OnceLock,
     thread,
 };
 
@@ -16,10 +17,9 @@ use crate::{
     cli::{
         answer::{self, Answer},
         args, cost,
-        details::LINE_END,
         exit::{Exit, Failure},
         kept_plan::{self, PlanLine},
-        machine,
+        machine, memory,
         references::{self, May},
         rest::Rest,
         results::{Published, Shelf},
@@ -34,8 +34,12 @@ use crate::{
     },
     pipeline::{InstanceId, Pipeline},
     progress::{Json, Live, Plain, Reader},
-    runs::{Journal, Papers, ResultLine, logs_of},
+    runs::{Journal, LINE_END, Papers, ResultLine, logs_of},
 };
+
+/// Bytes of events put together before they are written: thousands tell at once
+/// what is cached.
+const BUFFER: usize = 1 << 16;
 
 pub(super) fn run(args: &args::Run) -> Result<Exit, Failure> {
     let written = Written::read(&args.place)?;
@@ -45,6 +49,7 @@ pub(super) fn run(args: &args::Run) -> Result<Exit, Failure> {
     {
         return Ok(exit);
     }
+    memory::settle(true);
     let mut place = Workplace::of(written, &args.place)?;
     let forced = place.forced(&args.force.force)?;
     let may = May {
@@ -52,7 +57,9 @@ pub(super) fn run(args: &args::Run) -> Result<Exit, Failure> {
         write: !args.locked,
     };
     let graph = place.graph();
-    references::settle(&mut place, &graph, may)?;
+    // A lock that was written is not the one that named the call.
+    let resolved = references::settle(&mut place, &graph, may)?;
+    let call = call.filter(|_| !resolved);
     let cache = Cache::open(&place.cache_root).map_err(Failure::Cache)?;
     let mut index = RecordIndex::load(&cache).map_err(Failure::Cache)?;
     let run_id = run_id();
@@ -283,8 +290,10 @@ fn pool(cache: &Cache, jobs: u32, offline: bool) -> Result<Pool, Failure> {
     }))
 }
 
+/// Asked once: the answer takes several files.
 fn cores() -> usize {
-    thread::available_parallelism().map_or(1, usize::from)
+    static CORES: OnceLock<usize> = OnceLock::new();
+    *CORES.get_or_init(|| thread::available_parallelism().map_or(1, usize::from))
 }
 
 /// Counted processors.
@@ -307,12 +316,12 @@ pub(super) fn watchers(
     let mut watchers: Vec<Box<dyn Reader>> = Vec::new();
     if let Some(path) = &args.events {
         let file = File::create(path).with_context(|| format!("create {}", path.display()))?;
-        watchers.push(Box::new(Json::new(BufWriter::new(file))));
+        watchers.push(Box::new(Json::new(BufWriter::with_capacity(BUFFER, file))));
     }
     let logs = logs_of(cache, run_id);
     let terminal = stderr().is_terminal();
     watchers.push(match args.progress {
-        _ if args.json => Box::new(Json::new(BufWriter::new(stdout()))),
+        _ if args.json => Box::new(Json::new(BufWriter::with_capacity(BUFFER, stdout()))),
         args::Display::Auto | args::Display::Live if terminal => Box::new(Live::new(logs)),
         args::Display::None => Box::new(Plain::new(sink(), logs)),
         args::Display::Auto | args::Display::Live | args::Display::Plain => {

@@ -8,7 +8,7 @@ use std::{
     env, fs,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf, absolute},
-    time::Instant,
+    time::{Instant, SystemTime},
 };
 
 use serde_json::json;
@@ -71,7 +71,7 @@ impl Call {
         written: &Written,
     ) -> Result<Option<Exit>, Failure> {
         let begun = Instant::now();
-        let Some((cache, proof)) = self.proof() else {
+        let Some((cache, proof, removals)) = self.proof() else {
             return Ok(None);
         };
         let Some(note) = note(&proof) else {
@@ -80,13 +80,15 @@ impl Call {
         if proof.moved().is_empty() {
             return repeat(args, &cache, &note, begun).map(Some);
         }
-        partly::run((args, self), written, (&cache, &proof), &note)
+        partly::run((args, self), written, (&cache, &proof, removals), &note)
     }
 
-    fn proof(&self) -> Option<(Cache, Proof)> {
+    /// With what the cache said of removals before the look.
+    fn proof(&self) -> Option<(Cache, Proof, Option<SystemTime>)> {
         let cache = Cache::open_existing(&self.cache_root).ok()??;
+        let removals = cache.removals();
         let proof = cache.proof(&self.name)?;
-        Some((cache, proof))
+        Some((cache, proof, removals))
     }
 
     /// Leaves word for the next run, after one that has all that was asked for.

@@ -29,7 +29,8 @@ impl<W: Write> Json<W> {
         let at = &self.at.1;
         serde_json::to_writer(&mut self.out, &EventLine { event, at })?;
         self.out.write_all(b"\n")?;
-        if !matches!(event, Event::Progress { .. } | Event::Cached { .. }) {
+        // Thousands of these come at once, and something else behind them.
+        if !matches!(event, Event::Cached { .. }) {
             self.out.flush()?;
         }
         Ok(())

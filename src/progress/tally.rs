@@ -32,9 +32,10 @@ pub struct Tally {
     /// Instances whose result is there.
     pub done: usize,
     pub failed: usize,
-    /// In the order of the pipeline; of many only those in which something may run.
+    /// In the order of the pipeline; of many only those in which something may
+    /// run, and last those of which the plan did not say so.
     pub stages: Vec<StageTally>,
-    /// The others, and how many of their results were there.
+    /// The others, and how many results were there.
     pub idle_stages: usize,
     pub idle_cached: usize,
     /// Passes at work, by number.
@@ -198,6 +199,7 @@ impl Tally {
                 ..StagePlan::default()
             };
             self.stages.push(planned(&plan));
+            self.idle_stages = self.idle_stages.saturating_sub(1);
         }
         &mut self.stages[position]
     }
@@ -386,7 +388,7 @@ mod tests {
             because: String::new(),
         };
         many.see(&event, Moment::default());
-        assert_eq!(many.stages.len(), 2);
+        assert_eq!((many.stages.len(), many.idle_stages), (2, LISTED - 1));
         assert_eq!(
             (many.stages[1].stage.as_str(), many.stages[1].skipped),
             ("s7", 1)

@@ -28,6 +28,8 @@ pub(super) const EVENTS: &str = "events.jsonl";
 pub(super) const LOGS: &str = "logs";
 pub(super) const RESULTS: &str = "results.json";
 pub(super) const STATUS: &str = "status.json";
+/// Between the results of a run.
+pub const LINE_END: &str = ",\n";
 /// Bytes put together before they are written.
 const BUFFER: usize = 1 << 16;
 /// The tally is written at most this often.
@@ -117,8 +119,8 @@ impl<'a> Journal<'a> {
     }
 
     /// Keeps keys and outputs, once the run is over: a [`ResultLine`] each, as
-    /// JSON, with a comma and a line feed behind it, in the order of the
-    /// pipeline. The text may come in any pieces.
+    /// JSON, with [`LINE_END`] behind it, in the order of the pipeline. A piece
+    /// has any number of them.
     pub fn keep_results(&self, lines: &[Cow<'_, str>]) {
         if let Folder::Open(open) = &self.folder {
             let _ = write_results(&open.place.join(RESULTS), lines);
@@ -224,7 +226,7 @@ fn write_results(path: &Path, lines: &[Cow<'_, str>]) -> Result<()> {
     let mut lines: Vec<&str> = lines.iter().map(|piece| &**piece).collect();
     lines.retain(|piece| !piece.is_empty());
     if let Some(last) = lines.last_mut() {
-        *last = last.trim_end_matches([',', '\n']);
+        *last = last.strip_suffix(LINE_END).unwrap_or(last);
     }
     write_pieces(path, &|out| {
         out.write_all(b"{\"instances\":[\n")?;
@@ -245,7 +247,7 @@ fn write_pieces(path: &Path, tell: &dyn Fn(&mut dyn Write) -> io::Result<()>) ->
         file.flush()?;
         fs::rename(&beside, path)
     };
-    write().map_err(|error| disk::fault("write", path, 0, error))
+    write().with_context(|| format!("write {}", path.display()))
 }
 
 impl Reader for Journal<'_> {

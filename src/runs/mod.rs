@@ -21,6 +21,6 @@ mod past;
 pub use diff::{Change, Diff, InstanceDiff, NumberDiff, diff};
 pub use environment::Environment;
 pub use find::find;
-pub use journal::{Journal, Papers, ResultLine, Results};
+pub use journal::{Journal, LINE_END, Papers, ResultLine, Results};
 pub use logs::{PassLog, Wanted, logs_of, pass_logs};
 pub use past::{Past, Verdict};

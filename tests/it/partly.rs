@@ -15,7 +15,7 @@ use std::{
 use serde_json::Value;
 
 use crate::{
-    partly::shapes::{chain, flat, gather, picks},
+    partly::shapes::{chain, flat, gather, picks, shared},
     project::{Project, events},
 };
 
@@ -89,6 +89,9 @@ impl Twins {
             Ok(_) => Way::Long,
         };
         assert_eq!(short.0, long.0);
+        let left = fs::read_dir(self.short.file("cache/tmp")).unwrap();
+        let left: Vec<_> = left.map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(left, ["gate"]);
         same(&short.1, &long.1);
         self.compare();
         let done = short.0 == Some(0);
@@ -275,6 +278,32 @@ fn values_that_others_pick_are_the_same_in_a_part() {
         twins.edit(*file, &format!("ok {file} in {round}\n"));
         assert_eq!(twins.run(&[]), (Way::Part, Some(*reach)), "{file}");
     }
+}
+
+#[test]
+fn what_only_was_read_stays_as_it_was() {
+    // Asked for, and so there although it is of no use later.
+    let twins = Twins::new(shared(true));
+    grow_old();
+    assert_eq!(twins.run(&["a", "b"]), (Way::Long, Some(41)));
+    twins.edit(1, "ok other\n");
+    assert_eq!(twins.run(&["a", "b"]), (Way::Part, Some(1)));
+    assert_eq!(twins.run(&["a", "b"]).1, Some(0));
+    // Not asked for, and lost: it might come back as something else.
+    let twins = Twins::new(shared(false));
+    grow_old();
+    assert_eq!(twins.run(&["b"]), (Way::Long, Some(41)));
+    for project in [&twins.short, &twins.long] {
+        let blobs = files(&project.file("cache/blobs"));
+        let of_a = |path: &&PathBuf| !fs::read(path).unwrap().starts_with(b"ok");
+        assert!(blobs.iter().any(|path| of_a(&path)));
+        for blob in blobs.iter().filter(of_a) {
+            fs::remove_file(blob).unwrap();
+        }
+    }
+    assert_eq!(twins.run(&["b"]), (Way::Proof, Some(0)));
+    twins.edit(1, "ok other\n");
+    assert_eq!(twins.run(&["b"]), (Way::Long, Some(2)));
 }
 
 #[test]

@@ -85,8 +85,8 @@ impl<'a> Earlier<'a> {
         }
         let kind = || Some((self.kinds.get(asked.kind)?, Basis::Kind));
         let (costs, basis) = self.near(asked).or_else(kind)?;
-        // Sorted, and not none.
-        let (ms, bytes) = costs[costs.len() / 2];
+        // They are sorted.
+        let (ms, bytes) = *costs.get(costs.len() / 2)?;
         Some(Estimate { ms, bytes, basis })
     }
 

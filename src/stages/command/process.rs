@@ -43,11 +43,12 @@ pub(super) fn run(
     let started = start.spawn(writer);
     let child = started.with_context(|| format!("cannot start `{name}`"))?;
     let group = Group::led_by(child.id());
-    set_nonblocking(&pipe).context("prepare a pipe")?;
-    let stopped = listen(&child, &group, &mut pipe, context, words)?;
+    let heard = set_nonblocking(&pipe).context("prepare a pipe");
+    let heard = heard.and_then(|()| listen(&child, &group, &mut pipe, context, words));
     // Not collected yet, so the group's number is still its own.
     group.signal(libc::SIGKILL);
     let status = child.wait().with_context(|| format!("wait for `{name}`"))?;
+    let stopped = heard?;
     let left = orphans::kill_strays(&BTreeSet::new());
     drain(&mut pipe, REST, words);
     if left > 0 {

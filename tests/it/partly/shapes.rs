@@ -62,3 +62,14 @@ pub(super) fn picks() -> (String, usize) {
     );
     (text, 40)
 }
+
+/// One that many read, each with a file of its own.
+pub(super) fn shared(temp: bool) -> (String, usize) {
+    let text = format!(
+        "{HEAD}[axes]\ni = {{ from = 0, to = 39, by = 1 }}\n\
+         [stages.a]\nkind = \"copy-corpus\"\ntemp = {temp}\ndocuments = 20\n\
+         [stages.b]\nkind = \"command\"\nover = [\"i\"]\nshell = \"test -e {{inputs.a}} && cat {{files.x}} > y\"\n\
+         inputs = {{ a = \"a\" }}\nfiles = {{ x = \"in/{{i}}\" }}\noutputs = {{ y = \"y\" }}\n"
+    );
+    (text, 40)
+}
