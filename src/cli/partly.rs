@@ -14,7 +14,6 @@ use crate::{
         args,
         details::Details,
         exit::{Exit, Failure},
-        memory,
         note::{Note, read_places},
         rest::{Inside, Rest},
         run::{Scene, finish, perform, run_id, watchers},
@@ -42,7 +41,6 @@ pub(super) fn run(
     (cache, proof, removals): (&Cache, &Proof, Option<SystemTime>),
     note: &Note<'_>,
 ) -> Result<Option<Exit>, Failure> {
-    memory::settle(true);
     let Some(text) = (!note.head.report).then(|| proof.details()).flatten() else {
         return Ok(None);
     };

@@ -19,7 +19,7 @@ use crate::{
         args, cost,
         exit::{Exit, Failure},
         kept_plan::{self, PlanLine},
-        machine, memory,
+        machine,
         references::{self, May},
         rest::Rest,
         results::{Published, Shelf},
@@ -49,7 +49,6 @@ pub(super) fn run(args: &args::Run) -> Result<Exit, Failure> {
     {
         return Ok(exit);
     }
-    memory::settle(true);
     let mut place = Workplace::of(written, &args.place)?;
     let forced = place.forced(&args.force.force)?;
     let may = May {
