@@ -26,6 +26,9 @@ pub use object_id::{NotAnObject, ObjectId};
 pub struct Digest([u8; 32]);
 
 impl Digest {
+    /// Hexadecimal digits that spell one.
+    pub const DIGITS: usize = 64;
+
     pub fn of(bytes: &[u8]) -> Digest {
         Digest(*blake3::hash(bytes).as_bytes())
     }
@@ -55,7 +58,7 @@ impl Digest {
 
     /// The digest that 64 hexadecimal digits spell; none for anything else.
     pub fn read(digits: &[u8]) -> Option<Digest> {
-        let digits = (digits.len() == 64).then_some(digits);
+        let digits = (digits.len() == Digest::DIGITS).then_some(digits);
         digits.and_then(bytes_of).map(Digest)
     }
 }

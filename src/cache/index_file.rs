@@ -29,12 +29,10 @@ pub(super) const HEADER: &str = "vgh index 1\n";
 const LINE: usize = 256;
 /// Hexadecimal digits of a line's check.
 const CHECK: usize = 16;
-/// Hexadecimal digits of a key, a shape, a family.
-const DIGITS: usize = 64;
-/// Where they stand on a line: after the sign, with a tab before each.
-const KEY: Range<usize> = 2..2 + DIGITS;
-pub(super) const SHAPE: Range<usize> = KEY.end + 1..KEY.end + 1 + DIGITS;
-pub(super) const FAMILY: Range<usize> = SHAPE.end + 1..SHAPE.end + 1 + DIGITS;
+/// Where key, shape and family stand on a line: after the sign, with a tab before each.
+const KEY: Range<usize> = 2..2 + Digest::DIGITS;
+pub(super) const SHAPE: Range<usize> = KEY.end + 1..KEY.end + 1 + Digest::DIGITS;
+pub(super) const FAMILY: Range<usize> = SHAPE.end + 1..SHAPE.end + 1 + Digest::DIGITS;
 
 impl IndexEntry {
     pub(super) fn line(&self) -> String {

@@ -119,32 +119,23 @@ impl Seen<'_> {
 }
 
 /// Results of some shapes or families, as lines spell those.
-struct Sought {
-    /// Sorted, with what was found.
-    groups: Vec<(Vec<u8>, Digest, Costs)>,
-}
+struct Sought(BTreeMap<Vec<u8>, (Digest, Costs)>);
 
 impl Sought {
     fn new(names: &BTreeSet<Digest>) -> Sought {
-        let group = |name: &Digest| (name.to_string().into_bytes(), *name, Costs::new());
-        // In the order of the digests, which is that of their digits.
-        let groups = names.iter().map(group).collect();
-        Sought { groups }
+        let group = |name: &Digest| (name.to_string().into_bytes(), (*name, Costs::new()));
+        Sought(names.iter().map(group).collect())
     }
 
     /// The costs that a result belongs to, unless there are enough.
     fn group(&mut self, spelled: &[u8]) -> Option<&mut Costs> {
-        let place = self
-            .groups
-            .binary_search_by(|group| (*group.0).cmp(spelled));
-        let (.., costs) = &mut self.groups[place.ok()?];
+        let (_, costs) = self.0.get_mut(spelled)?;
         (costs.len() < ENOUGH).then_some(costs)
     }
 
     fn found(self) -> BTreeMap<Digest, Costs> {
-        let groups = self.groups.into_iter();
-        let groups = groups.filter(|(.., costs)| !costs.is_empty());
-        groups.map(|(_, name, costs)| (name, costs)).collect()
+        let groups = self.0.into_values();
+        groups.filter(|(_, costs)| !costs.is_empty()).collect()
     }
 }
 

@@ -10,12 +10,10 @@ use crate::{
 const NAME: &str = "vgh proof 3";
 /// Digits of a length.
 const WIDTH: usize = 12;
-/// Hexadecimal digits of a digest.
-const DIGITS: usize = 64;
 /// The name, three digests and five lengths, a blank before each, a line feed.
-pub(super) const LENGTH: usize = CHECKED + 2 * (1 + DIGITS) + 5 * (1 + WIDTH) + 1;
+pub(super) const LENGTH: usize = CHECKED + 2 * (1 + Digest::DIGITS) + 5 * (1 + WIDTH) + 1;
 /// What lies from here to the end of the body is under the first digest.
-pub(super) const CHECKED: usize = NAME.len() + 1 + DIGITS;
+pub(super) const CHECKED: usize = NAME.len() + 1 + Digest::DIGITS;
 
 /// What stands at the beginning of the file. Lengths in bytes.
 pub(super) struct Head {

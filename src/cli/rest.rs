@@ -20,14 +20,11 @@ use crate::{
         run::OwnLines,
         unchanged::{Finished, Word, cached, stand_on},
     },
-    digest::Key,
+    digest::{Digest, Key},
     engine::{Event, Plan, RunTotals, StagePlan, State},
     pipeline::InstanceId,
     runs::{LINE_END, ResultLine},
 };
-
-/// Digits of a key, which names the file of its record.
-const KEY: usize = 64;
 
 /// The instances that stand, around those that are looked at.
 pub(super) struct Rest<'a> {
@@ -87,7 +84,7 @@ impl<'a> Rest<'a> {
     fn key(&self, instance: usize) -> Option<&str> {
         let record = self.proof.file(self.details.files(instance).start);
         let start = memrchr(b'/', record.as_bytes()).map_or(0, |slash| slash + 1);
-        record.get(start..start + KEY)
+        record.get(start..start + Digest::DIGITS)
     }
 
     /// An event of the part as one of the whole.

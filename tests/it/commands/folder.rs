@@ -19,22 +19,27 @@ fn runs(project: &Project) -> Vec<std::path::PathBuf> {
     runs
 }
 
+/// A run that ends well.
+fn run_with(project: &Project, word: &str) {
+    let set = format!("word=\"{word}\"");
+    let args = [
+        "run",
+        "toy.toml",
+        "-j",
+        "2",
+        "--progress",
+        "none",
+        "--set",
+        &set,
+    ];
+    assert_eq!(said(project, &args).0, Some(0));
+}
+
 #[test]
 fn a_run_leaves_no_scratch() {
     let project = toy();
     for word in ["a", "b"] {
-        let set = format!("word=\"{word}\"");
-        let args = [
-            "run",
-            "toy.toml",
-            "-j",
-            "2",
-            "--progress",
-            "none",
-            "--set",
-            &set,
-        ];
-        assert_eq!(said(&project, &args).0, Some(0));
+        run_with(&project, word);
         let left = fs::read_dir(project.file("cache/tmp")).unwrap();
         let left: Vec<_> = left.map(|entry| entry.unwrap().file_name()).collect();
         assert_eq!(left, ["gate"]);
@@ -44,17 +49,7 @@ fn a_run_leaves_no_scratch() {
 #[test]
 fn a_run_keeps_what_tells_of_it() {
     let project = toy();
-    let args = [
-        "run",
-        "toy.toml",
-        "-j",
-        "2",
-        "--progress",
-        "none",
-        "--set",
-        "word=\"hf_abc\"",
-    ];
-    assert_eq!(said(&project, &args).0, Some(0));
+    run_with(&project, "hf_abc");
     let [run] = runs(&project).try_into().unwrap();
     let names: BTreeSet<String> = fs::read_dir(&run)
         .unwrap()
