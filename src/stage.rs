@@ -7,6 +7,7 @@
 mod context;
 mod group;
 mod harmless;
+mod huge_pages;
 mod open;
 pub mod orphans;
 mod reference;
@@ -28,6 +29,7 @@ use crate::artifact::ArtifactType;
 pub use context::{Context, Held, Inputs, Outputs, Produced, Resume, Sink, Stopped};
 pub use group::Group;
 pub use harmless::harmless;
+pub use huge_pages::allow_huge_pages;
 pub use open::{ALWAYS_PASSED, Delivery, Foreign, Open, Variables, ending, is_secret, lasting};
 pub use reference::{Listed, Pinned, Reference, pattern_fault};
 pub use unit::Unit;

@@ -26,7 +26,7 @@ use signal_hook::{
 use crate::{
     cache::Cache,
     engine::{Report, Task, executor},
-    stage::{Held, Kind, orphans},
+    stage::{Held, Kind, allow_huge_pages, orphans},
 };
 
 /// Serves tasks until standard input ends.
@@ -63,6 +63,9 @@ pub fn serve(kinds: &[Kind], cache: &Path) -> Result<()> {
     })?;
     let held = Held::default();
     for task in tasks {
+        if computes(kinds, &task) {
+            allow_huge_pages(true);
+        }
         executor::perform(
             &task,
             kinds,
@@ -84,6 +87,12 @@ pub fn serve(kinds: &[Kind], cache: &Path) -> Result<()> {
     // It ends with the process, which takes no time.
     std::mem::forget(held);
     Ok(())
+}
+
+/// Whether a task keeps tensors here, and does not only wait for a foreign program.
+fn computes(kinds: &[Kind], task: &Task) -> bool {
+    let kind = kinds.iter().find(|kind| kind.name == task.kind);
+    kind.is_some_and(|kind| kind.open.is_none())
 }
 
 /// Ends this process and everything that a stage started.

@@ -6,14 +6,12 @@ use crate::cli::{
     args::{Cli, Command},
     cache, completions, diff,
     exit::{Exit, Failure},
-    graph, init, kinds, logs, memory, plan, run, runs, schema, show, signals, status, update, why,
-    worker,
+    graph, init, kinds, logs, plan, run, runs, schema, show, signals, status, update, why, worker,
 };
 
 /// Runs the command that the process was started with, and ends it.
 pub fn main() -> ! {
     let command = Cli::parse().command;
-    memory::settle(matches!(command, Command::Worker(_)));
     if !matches!(
         command,
         Command::Run(_) | Command::Cache(_) | Command::Worker(_)

@@ -18,7 +18,6 @@ mod logs;
 mod lookback;
 mod machine;
 mod main;
-mod memory;
 mod note;
 mod partly;
 mod pipeline_file;

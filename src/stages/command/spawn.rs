@@ -16,6 +16,8 @@ use std::{
     process::{Command, ExitStatus, Stdio},
 };
 
+use crate::stage::allow_huge_pages;
+
 /// What is started, where, with which words and variables.
 pub(super) struct Start<'a> {
     pub(super) program: PathBuf,
@@ -56,6 +58,13 @@ impl Start<'_> {
     /// # Errors
     /// It cannot be started.
     pub(super) fn spawn(&self, out: io::PipeWriter) -> io::Result<Started> {
+        let before = allow_huge_pages(true);
+        let started = self.start(out);
+        allow_huge_pages(before);
+        started
+    }
+
+    fn start(&self, out: io::PipeWriter) -> io::Result<Started> {
         #[cfg(target_os = "linux")]
         if self.program.as_os_str().as_bytes().contains(&b'/') {
             match self.borrow(&out) {
