@@ -2,6 +2,7 @@
 //!
 //! Everything the cache trusts goes through here: a file's digest, a tree's
 //! digest (that of its sorted listing), a manifest's key. Holds no paths.
+mod checksum;
 mod hashing;
 mod object_id;
 
@@ -18,6 +19,7 @@ use std::{
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use serde_json::Value;
 
+pub use checksum::Checksum;
 pub use hashing::{Hashing, each_piece};
 pub use object_id::{NotAnObject, ObjectId};
 

@@ -13,9 +13,11 @@ use std::{
 use anyhow::Result;
 
 mod held;
+mod rename;
 
 pub use held::Held;
 pub(crate) use held::LOCK;
+pub(crate) use rename::{rename_new, supersede};
 
 /// Numbers the neighbours that this process has written.
 static TURN: AtomicU64 = AtomicU64::new(0);
@@ -82,7 +84,7 @@ pub(crate) fn write_beside(path: &Path, bytes: &[u8]) -> Result<()> {
     // Not the file's own name, which may be as long as names can be.
     let turn = TURN.fetch_add(1, Ordering::Relaxed);
     let beside = parent.join(format!(".{}-{turn}.new", std::process::id()));
-    let written = fs::write(&beside, bytes).and_then(|()| fs::rename(&beside, path));
+    let written = fs::write(&beside, bytes).and_then(|()| supersede(&beside, path));
     written.map_err(|error| {
         // What cannot be removed either is no worse.
         let _ = fs::remove_file(&beside);

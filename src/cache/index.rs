@@ -17,6 +17,7 @@ use crate::{
     cache::{
         blob::Content,
         index_file::{Stored, append_text},
+        index_text::Hold,
         index_whole::{Whole, most_lines, read_entry},
         read::Stamp,
         record::Record,
@@ -90,27 +91,37 @@ impl RecordIndex {
     /// # Errors
     /// The folder of records cannot be listed.
     pub fn load(cache: &Cache) -> Result<RecordIndex> {
-        let stored = Stored::read(cache);
-        let index = RecordIndex {
+        let index = RecordIndex::of(cache, Stored::read(cache, Hold::All));
+        let stored = &index.stored;
+        if !stored.is_sound() || stored.count() > most_lines(stored.len()) {
+            let whole = Whole::read(cache, stored)?;
+            let _ = index.whole.set(whole);
+        }
+        Ok(index)
+    }
+
+    /// The same for whoever asks for a few records: reads nothing before, and
+    /// mends nothing.
+    pub fn glance(cache: &Cache) -> RecordIndex {
+        RecordIndex::of(cache, Stored::read(cache, Hold::Nothing))
+    }
+
+    fn of(cache: &Cache, stored: Stored) -> RecordIndex {
+        RecordIndex {
             cache: cache.clone(),
             noted: HashMap::new(),
             whole: OnceLock::new(),
             shapes: OnceLock::new(),
             glances: AtomicUsize::new(0),
             stored,
-        };
-        if !index.stored.sound || index.stored.lines() > most_lines(index.stored.len()) {
-            let whole = Whole::read(cache, &index.stored)?;
-            let _ = index.whole.set(whole);
         }
-        Ok(index)
     }
 
     /// Reads what the whole needs: records that the file does not know.
     fn whole(&self) -> &Whole {
         self.whole.get_or_init(|| {
-            let mut whole =
-                Whole::read(&self.cache, &Stored::read(&self.cache)).unwrap_or_else(|error| {
+            let mut whole = Whole::read(&self.cache, &Stored::read(&self.cache, Hold::All))
+                .unwrap_or_else(|error| {
                     self.cache
                         .notice(format!("the records cannot be listed: {error:#}"));
                     Whole::default()
@@ -223,7 +234,7 @@ mod tests {
 
     /// How many whole entries the file has, and whether it is sound.
     fn whole(cache: &Cache) -> (usize, bool) {
-        let (entries, sound) = Stored::read(cache).entries();
+        let (entries, sound) = Stored::read(cache, Hold::All).entries();
         (entries.len(), sound)
     }
 
@@ -235,8 +246,8 @@ mod tests {
     fn what_was_committed_is_found_without_reading_records() {
         let (_place, cache) = cache();
         let records = filled(&cache, 5);
-        let stored = Stored::read(&cache);
-        assert_eq!((stored.lines(), whole(&cache)), (5, (5, true)));
+        let stored = Stored::read(&cache, Hold::Nothing);
+        assert_eq!((stored.count(), whole(&cache)), (5, (5, true)));
         let index = RecordIndex::load(&cache).unwrap();
         assert!(texts(&index, &records));
         assert!(index.known_shape(&records[3].shape));
@@ -344,8 +355,8 @@ mod tests {
                 });
             }
         });
-        let stored = Stored::read(&cache);
-        assert_eq!((stored.lines(), whole(&cache)), (80, (80, true)));
+        let stored = Stored::read(&cache, Hold::Nothing);
+        assert_eq!((stored.count(), whole(&cache)), (80, (80, true)));
     }
 
     #[test]
@@ -356,6 +367,6 @@ mod tests {
             crate::cache::index_file::append(&cache, &records[0]);
         }
         assert_eq!(RecordIndex::load(&cache).unwrap().len(), 1);
-        assert_eq!(Stored::read(&cache).lines(), 1);
+        assert_eq!(Stored::read(&cache, Hold::Nothing).count(), 1);
     }
 }

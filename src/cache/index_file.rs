@@ -3,20 +3,20 @@
 use std::{
     collections::HashMap,
     fmt::Write as _,
-    fs::{self, File, OpenOptions},
+    fs::{File, OpenOptions},
     io::{Read, Seek, SeekFrom, Write},
-    ops::Range,
-    sync::Arc,
+    ops::{ControlFlow, Range},
+    sync::{Arc, OnceLock},
 };
 
 use anyhow::Result;
-use memchr::memchr_iter;
 
 use crate::{
     cache::{
         attempt::open_lock,
         blob::{Content, Form},
         index::{IndexEntry, Outputs},
+        index_text::{Hold, Text},
         record::Record,
         store::Cache,
     },
@@ -24,9 +24,9 @@ use crate::{
     disk::fault,
 };
 
-pub(super) const HEADER: &str = "vgh index 1\n";
 /// About the shortest line, in bytes.
 const LINE: usize = 256;
+pub(super) const HEADER: &str = "vgh index 1\n";
 /// Hexadecimal digits of a line's check.
 const CHECK: usize = 16;
 /// Where key, shape and family stand on a line: after the sign, with a tab before each.
@@ -86,92 +86,129 @@ impl IndexEntry {
 /// What stands in the file. A line is believed, and read, when it is asked for.
 #[derive(Debug)]
 pub(super) struct Stored {
-    bytes: Vec<u8>,
+    text: Text,
+    /// Found when it is asked for.
+    lines: OnceLock<Lines>,
+}
+
+/// Where the lines are.
+#[derive(Debug)]
+struct Lines {
     /// In the order of the file; empty where a later line is about the same key.
     places: Vec<Range<usize>>,
     /// The last line about each key that is not retired.
     last: HashMap<Key, usize, AsItIs>,
     /// Whether the header is ours and all lines but a torn last one look like
     /// lines of an index.
-    pub(super) sound: bool,
+    sound: bool,
 }
 
 impl Stored {
-    pub(super) fn read(cache: &Cache) -> Stored {
-        let mut stored = Stored {
-            bytes: fs::read(cache.root().join("index")).unwrap_or_default(),
-            places: Vec::new(),
-            last: HashMap::default(),
-            sound: true,
-        };
-        stored.places.reserve(stored.bytes.len() / LINE);
-        stored.last.reserve(stored.bytes.len() / LINE);
-        let Some(body) = stored.bytes.strip_prefix(HEADER.as_bytes()) else {
-            stored.sound = false;
-            return stored;
-        };
-        let ends = memchr_iter(b'\n', body).map(|end| HEADER.len() + end + 1);
-        let torn = (!body.is_empty() && !body.ends_with(b"\n")).then_some(stored.bytes.len());
-        let mut start = HEADER.len();
-        for end in ends.chain(torn) {
-            let line = &stored.bytes[start..end];
-            let (place, before) = match about(line) {
-                Some((b'+', key)) => (start..end, stored.last.insert(key, stored.places.len())),
-                Some((_, key)) => (end..end, stored.last.remove(&key)),
-                None => {
-                    stored.sound &= !line.ends_with(b"\n");
-                    (end..end, None)
-                }
-            };
-            if let Some(before) = before {
-                stored.places[before].end = stored.places[before].start;
-            }
-            stored.places.push(place);
-            start = end;
+    pub(super) fn read(cache: &Cache, hold: Hold) -> Stored {
+        // What cannot be read is told by the records.
+        let text = Text::open(&cache.root().join("index"), hold).ok();
+        let ours = |text: &Text| text.at(0..HEADER.len()).as_deref() == Some(HEADER.as_bytes());
+        Stored {
+            text: text.filter(ours).unwrap_or(Text::Held(Vec::new())),
+            lines: OnceLock::new(),
         }
-        stored
+    }
+
+    fn lines(&self) -> &Lines {
+        self.lines.get_or_init(|| Lines::of(&self.text))
     }
 
     /// How many lines it has, those that no longer count with them.
-    pub(super) fn lines(&self) -> usize {
-        self.places.len()
+    pub(super) fn count(&self) -> usize {
+        self.lines().places.len()
     }
 
     pub(super) fn len(&self) -> usize {
-        self.last.len()
+        self.lines().last.len()
+    }
+
+    pub(super) fn is_sound(&self) -> bool {
+        self.lines().sound
     }
 
     /// What the file says of a key, if that line is whole.
     pub(super) fn entry(&self, key: &Key) -> Option<IndexEntry> {
-        checked(&self.bytes[self.places[*self.last.get(key)?].clone()])
+        let lines = self.lines();
+        checked(&self.text.at(lines.places[*lines.last.get(key)?].clone())?)
     }
 
-    /// The lines that count, unread and unchecked, the last one first.
-    pub(super) fn latest(&self) -> impl Iterator<Item = &[u8]> {
-        let places = self.places.iter().rev().filter(|place| !place.is_empty());
-        places.map(|place| &self.bytes[place.clone()])
+    /// Tells of records, unread and unchecked, the last one first. Some may be
+    /// retired, and some told twice.
+    pub(super) fn latest(&self, tell: &mut dyn FnMut(&[u8]) -> ControlFlow<()>) -> ControlFlow<()> {
+        self.text.latest(HEADER.len(), &mut |line| match line {
+            [b'+', b'\t', ..] => tell(line),
+            _ => ControlFlow::Continue(()),
+        })
     }
 
     /// The shapes that it names, unchecked, each with a key.
-    pub(super) fn shapes(&self) -> impl Iterator<Item = (Digest, Key)> {
-        let shape = |line: &[u8]| Some((Digest::read(line.get(SHAPE)?)?, key_of(line)?));
-        self.latest().filter_map(shape)
+    pub(super) fn shapes(&self) -> HashMap<Digest, Key, AsItIs> {
+        let mut shapes = HashMap::default();
+        let _ = self.latest(&mut |line| {
+            let shape = line.get(SHAPE).and_then(Digest::read);
+            shapes.extend(shape.zip(key_of(line)));
+            ControlFlow::Continue(())
+        });
+        shapes
     }
 
-    /// The keys that it names of a shape, unchecked.
-    pub(super) fn of_shape(&self, shape: &Digest) -> impl Iterator<Item = Key> {
+    /// Whether it names, unchecked, a key of a shape that is as wanted.
+    pub(super) fn has_shape(&self, shape: &Digest, wanted: &dyn Fn(Key) -> bool) -> bool {
         let shape = shape.to_string();
-        let lines = self.latest();
-        let lines = lines.filter(move |line| line.get(SHAPE) == Some(shape.as_bytes()));
-        lines.filter_map(key_of)
+        let found = self.latest(&mut |line| {
+            let same = line.get(SHAPE) == Some(shape.as_bytes());
+            match same && key_of(line).is_some_and(wanted) {
+                true => ControlFlow::Break(()),
+                false => ControlFlow::Continue(()),
+            }
+        });
+        found.is_break()
     }
 
     /// All that it says, and whether every line that counts is whole.
     pub(super) fn entries(&self) -> (HashMap<Key, IndexEntry>, bool) {
-        let read = self.last.keys().filter_map(|key| self.entry(key));
+        let read = self.lines().last.keys().filter_map(|key| self.entry(key));
         let entries: HashMap<Key, IndexEntry> = read.map(|entry| (entry.key, entry)).collect();
-        let sound = self.sound && entries.len() == self.last.len();
+        let sound = self.is_sound() && entries.len() == self.len();
         (entries, sound)
+    }
+}
+
+impl Lines {
+    fn of(text: &Text) -> Lines {
+        let about = text.len() / LINE;
+        let mut lines = Lines {
+            places: Vec::with_capacity(about),
+            last: HashMap::with_capacity_and_hasher(about, AsItIs::default()),
+            sound: text.len() > 0,
+        };
+        text.lines(&mut |start, line| {
+            if start > 0 {
+                lines.take(start, line);
+            }
+        });
+        lines
+    }
+
+    fn take(&mut self, start: usize, line: &[u8]) {
+        let end = start + line.len();
+        let (place, before) = match about(line) {
+            Some((b'+', key)) => (start..end, self.last.insert(key, self.places.len())),
+            Some((_, key)) => (end..end, self.last.remove(&key)),
+            None => {
+                self.sound &= !line.ends_with(b"\n");
+                (end..end, None)
+            }
+        };
+        if let Some(before) = before {
+            self.places[before].end = self.places[before].start;
+        }
+        self.places.push(place);
     }
 }
 

@@ -21,7 +21,7 @@ use crate::{
 pub type Costs = Vec<(u64, u64)>;
 
 /// Of so many results the middle one tells enough.
-const ENOUGH: usize = 101;
+const ENOUGH: usize = 21;
 
 /// So many shapes are looked for one by one, before all are gathered.
 const FEW: usize = 16;
@@ -119,22 +119,34 @@ impl Seen<'_> {
 }
 
 /// Results of some shapes or families, as lines spell those.
-struct Sought(BTreeMap<Vec<u8>, (Digest, Costs)>);
+struct Sought {
+    groups: BTreeMap<Vec<u8>, (Digest, Costs)>,
+    /// How many groups lack some.
+    open: usize,
+}
 
 impl Sought {
     fn new(names: &BTreeSet<Digest>) -> Sought {
         let group = |name: &Digest| (name.to_string().into_bytes(), (*name, Costs::new()));
-        Sought(names.iter().map(group).collect())
+        Sought {
+            groups: names.iter().map(group).collect(),
+            open: names.len(),
+        }
     }
 
-    /// The costs that a result belongs to, unless there are enough.
-    fn group(&mut self, spelled: &[u8]) -> Option<&mut Costs> {
-        let (_, costs) = self.0.get_mut(spelled)?;
-        (costs.len() < ENOUGH).then_some(costs)
+    /// Takes what a result cost to the group that it belongs to, unless that has enough.
+    fn take(&mut self, spelled: &[u8], seen: &Seen<'_>) {
+        if let Some((_, costs)) = self.groups.get_mut(spelled)
+            && costs.len() < ENOUGH
+            && let Some(cost) = seen.cost()
+        {
+            costs.push(cost);
+            self.open -= usize::from(costs.len() == ENOUGH);
+        }
     }
 
     fn found(self) -> BTreeMap<Digest, Costs> {
-        let groups = self.0.into_values();
+        let groups = self.groups.into_values();
         groups.filter(|(_, costs)| !costs.is_empty()).collect()
     }
 }
@@ -165,10 +177,12 @@ impl RecordIndex {
         let (mut shapes, mut families) = (Sought::new(shapes), Sought::new(families));
         let _ = self.each(&mut |seen| {
             let (shape, family) = seen.names();
-            let groups = [shapes.group(&shape), families.group(&family)];
-            let groups = groups.into_iter().flatten();
-            groups.for_each(|costs| costs.extend(seen.cost()));
-            ControlFlow::Continue(())
+            shapes.take(&shape, seen);
+            families.take(&family, seen);
+            match shapes.open + families.open {
+                0 => ControlFlow::Break(()),
+                _ => ControlFlow::Continue(()),
+            }
         });
         EarlierCosts {
             shapes: shapes.found(),
@@ -198,7 +212,7 @@ impl RecordIndex {
         costs
     }
 
-    /// All results, the last one first.
+    /// All results, the last one first; some twice.
     fn each(&self, tell: &mut dyn FnMut(&Seen<'_>) -> ControlFlow<()>) -> ControlFlow<()> {
         if let Some(whole) = self.whole.get() {
             let mut entries = whole.latest().into_iter();
@@ -206,8 +220,10 @@ impl RecordIndex {
         }
         let mut noted = self.noted.values();
         noted.try_for_each(|entry| tell(&Seen::Entry(entry)))?;
-        let mut lines = self.stored.latest().filter_map(Line::read);
-        lines.try_for_each(|line| tell(&Seen::Line(line)))
+        self.stored.latest(&mut |line| match Line::read(line) {
+            Some(line) => tell(&Seen::Line(line)),
+            None => ControlFlow::Continue(()),
+        })
     }
 
     /// Whether the file names a record of this shape that stands; where not,
@@ -217,10 +233,9 @@ impl RecordIndex {
             return false;
         }
         if self.glances.fetch_add(1, Ordering::Relaxed) < FEW {
-            let mut keys = self.stored.of_shape(shape);
-            return keys.any(|key| self.stands(&key));
+            return self.stored.has_shape(shape, &|key| self.stands(&key));
         }
-        let shapes = self.shapes.get_or_init(|| self.stored.shapes().collect());
+        let shapes = self.shapes.get_or_init(|| self.stored.shapes());
         let key = shapes.get(shape);
         key.is_some_and(|key| self.stands(key))
     }

@@ -16,6 +16,7 @@ use crate::{
         store::Cache,
     },
     digest::{Digest, Key},
+    disk::supersede,
 };
 
 #[derive(Debug, Default)]
@@ -50,7 +51,7 @@ impl Whole {
         for entry in found {
             whole.add(entry);
         }
-        if !sound || stored.lines() > most_lines(whole.entries.len()) {
+        if !sound || stored.count() > most_lines(whole.entries.len()) {
             whole.rewrite(cache);
         } else if !fresh.is_empty() {
             append_text(cache, &fresh);
@@ -80,7 +81,7 @@ impl Whole {
         if let Ok(folder) = cache.attempt_dir() {
             let beside = folder.path().join("index");
             let written = fs::write(&beside, text);
-            let _ = written.and_then(|()| fs::rename(&beside, cache.root().join("index")));
+            let _ = written.and_then(|()| supersede(&beside, &cache.root().join("index")));
         }
     }
 }

@@ -22,6 +22,7 @@ mod holding;
 mod index;
 mod index_file;
 mod index_glance;
+mod index_text;
 mod index_whole;
 mod lease;
 mod live;

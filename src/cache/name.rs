@@ -2,6 +2,8 @@
 //! another one.
 use std::{fs, io, os::unix::fs::MetadataExt, path::Path};
 
+use crate::disk::rename_new;
+
 /// What became of a publication.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Placed {
@@ -22,36 +24,6 @@ pub(super) fn put_new(draft: &Path, target: &Path) -> io::Result<Placed> {
             _ => Err(error),
         },
     }
-}
-
-/// A rename that refuses to replace: one step, but not every system has it.
-#[cfg(target_os = "linux")]
-fn rename_new(draft: &Path, target: &Path) -> io::Result<()> {
-    use std::{ffi::CString, os::unix::ffi::OsStrExt};
-
-    let from = CString::new(draft.as_os_str().as_bytes())?;
-    let to = CString::new(target.as_os_str().as_bytes())?;
-    // SAFETY: both paths end in NUL and outlive the call.
-    let code = unsafe {
-        libc::syscall(
-            libc::SYS_renameat2,
-            libc::AT_FDCWD,
-            from.as_ptr(),
-            libc::AT_FDCWD,
-            to.as_ptr(),
-            libc::RENAME_NOREPLACE,
-        )
-    };
-    if code == 0 {
-        Ok(())
-    } else {
-        Err(io::Error::last_os_error())
-    }
-}
-
-#[cfg(not(target_os = "linux"))]
-fn rename_new(_draft: &Path, _target: &Path) -> io::Result<()> {
-    Err(io::Error::from_raw_os_error(libc::ENOSYS))
 }
 
 /// Links `draft` to `target` without replacing, as NFS can. `link` is the

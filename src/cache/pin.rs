@@ -48,9 +48,14 @@ impl Roots {
         self.keys.contains(key) || self.shapes.contains(shape)
     }
 
-    fn write(&self, run: &str, out: impl Write) -> io::Result<()> {
+    fn write(&self, run: &str, beside: &[&str], out: impl Write) -> io::Result<()> {
         let mut out = BufWriter::with_capacity(BUFFER, out);
         writeln!(out, "vgh pin 1\t{}\t{}", boot(), holder(run))?;
+        for key in beside {
+            for piece in ["k", key, "\n"] {
+                out.write_all(piece.as_bytes())?;
+            }
+        }
         for key in &self.keys {
             writeln!(out, "k{key}")?;
         }
@@ -115,6 +120,14 @@ impl Cache {
     /// # Errors
     /// A place that cannot be written, or a live run of the same name.
     pub fn pin(&self, run: &str, roots: &Roots) -> Result<Pin> {
+        self.pin_beside(run, roots, &[])
+    }
+
+    /// As [`Cache::pin`], with the keys `beside`, spelled, among the roots.
+    ///
+    /// # Errors
+    /// Those of [`Cache::pin`].
+    pub fn pin_beside(&self, run: &str, roots: &Roots, beside: &[&str]) -> Result<Pin> {
         let folder = self.root().join("pins");
         ensure_dir(&folder)?;
         let gate = open_lock(&folder.join(GATE))?;
@@ -130,9 +143,10 @@ impl Cache {
                 Err(error) => return Err(fault("create", &path, 0, error)),
             };
             let _ = lock.try_lock();
-            let needed = (LINE * (1 + roots.keys.len() + roots.shapes.len())) as u64;
+            let count = 1 + beside.len() + roots.keys.len() + roots.shapes.len();
+            let needed = (LINE * count) as u64;
             roots
-                .write(run, &lock)
+                .write(run, beside, &lock)
                 .map_err(|error| fault("write", &path, needed, error))?;
             return Ok(Pin { path, lock });
         }
@@ -278,7 +292,12 @@ mod tests {
         let (_place, cache) = cache();
         assert!(live(&cache, None).since().is_none());
         let one = cache.pin("one", &roots(1)).unwrap();
-        let two = cache.pin("one", &roots(2)).unwrap();
+        let shapes = Roots {
+            shapes: roots(2).shapes,
+            ..Roots::default()
+        };
+        let beside = roots(2).keys.into_iter().next().unwrap().to_string();
+        let two = cache.pin_beside("one", &shapes, &[&beside]).unwrap();
         let found = live(&cache, None);
         assert_eq!(found.runs.keys().collect::<Vec<_>>(), ["one.0", "one.1"]);
         let mut both = roots(1);

@@ -24,8 +24,8 @@ use crate::{
         store::Cache,
         used::USED_EVERY,
     },
-    digest::Digest,
-    disk::fault,
+    digest::{Checksum, Digest},
+    disk::{fault, supersede},
 };
 
 /// Proofs kept; each way of calling the program has its own.
@@ -95,7 +95,7 @@ impl Proof {
     pub fn details(&self) -> Option<String> {
         let mut bytes = Vec::with_capacity(self.head.details);
         (&self.rest).read_to_end(&mut bytes).ok()?;
-        let whole = Digest::of(&bytes) == self.head.details_check;
+        let whole = Checksum::of(&bytes) == self.head.details_check;
         String::from_utf8(bytes).ok().filter(|_| whole)
     }
 
@@ -147,7 +147,7 @@ impl Proof {
         if text.len() < LENGTH + head.body() {
             return None;
         }
-        if Digest::of(&text[CHECKED..]) != head.check {
+        if Checksum::of(&text[CHECKED..]) != head.check {
             return None;
         }
         let [note, files, outside] = head.texts();
@@ -198,7 +198,7 @@ impl Proof {
                 Err(_) => return false,
             }
         }
-        if Digest::of(self.told.as_flattened()) != self.head.stamps {
+        if Checksum::of(self.told.as_flattened()) != self.head.stamps {
             return false;
         }
         for (i, (outside, told)) in self.outside.iter().zip(&self.told_outside).enumerate() {
@@ -258,7 +258,7 @@ impl Cache {
         let folder = self.root().join("proofs");
         ensure_dir(&folder)?;
         let beside = self.own_folder()?.path().join("proof");
-        // Not synced: its own digests tell whether it is whole.
+        // Not synced: its own checksums tell whether it is whole.
         let write = || {
             let mut file = BufWriter::new(File::create(&beside)?);
             file.write_all(&head)?;
@@ -269,7 +269,7 @@ impl Cache {
             if let Some(earlier) = earlier {
                 file.set_modified(earlier.since)?;
             }
-            fs::rename(&beside, &target)
+            supersede(&beside, &target)
         };
         write().map_err(|error| fault("write", &target, size as u64, error))?;
         forget_oldest(&folder);

@@ -4,24 +4,24 @@ use std::{borrow::Cow, fs::File, io::Read, ops::Range};
 
 use crate::{
     cache::grounds::{Grounds, Told},
-    digest::Digest,
+    digest::Checksum,
 };
 
-const NAME: &str = "vgh proof 3";
+const NAME: &str = "vgh proof 4";
 /// Digits of a length.
 const WIDTH: usize = 12;
-/// The name, three digests and five lengths, a blank before each, a line feed.
-pub(super) const LENGTH: usize = CHECKED + 2 * (1 + Digest::DIGITS) + 5 * (1 + WIDTH) + 1;
-/// What lies from here to the end of the body is under the first digest.
-pub(super) const CHECKED: usize = NAME.len() + 1 + Digest::DIGITS;
+/// The name, three checksums and five lengths, a blank before each, a line feed.
+pub(super) const LENGTH: usize = CHECKED + 2 * (1 + Checksum::DIGITS) + 5 * (1 + WIDTH) + 1;
+/// What lies from here to the end of the body is under the first checksum.
+pub(super) const CHECKED: usize = NAME.len() + 1 + Checksum::DIGITS;
 
 /// What stands at the beginning of the file. Lengths in bytes.
 pub(super) struct Head {
     /// Of the rest of the head, and the body.
-    pub(super) check: Digest,
-    pub(super) details_check: Digest,
+    pub(super) check: Checksum,
+    pub(super) details_check: Checksum,
     /// Of what `stat` said of all files of the cache and all copies.
-    pub(super) stamps: Digest,
+    pub(super) stamps: Checksum,
     note: usize,
     files: usize,
     outside: usize,
@@ -48,8 +48,8 @@ impl Head {
         file.read_exact(&mut line).ok()?;
         let text = std::str::from_utf8(&line).ok()?;
         let mut fields = text.strip_prefix(NAME)?.split_ascii_whitespace();
-        let mut digest = || fields.next()?.parse().ok();
-        let (check, details_check, stamps) = (digest()?, digest()?, digest()?);
+        let mut sum = || fields.next()?.parse().ok();
+        let (check, details_check, stamps) = (sum()?, sum()?, sum()?);
         let mut length = || fields.next()?.parse().ok();
         let head = Head {
             check,
@@ -81,8 +81,8 @@ pub(super) fn encode<'a>(
     let stamps = |told: &'a [Cow<'a, [Told]>]| told.iter().map(|piece| piece.as_flattened());
     let told = stamps(&grounds.told_outside);
     let told_length = told.clone().map(<[u8]>::len).sum();
-    let stamps = Digest::of_pieces(stamps(&grounds.told));
-    let details_check = Digest::of_pieces(bytes(details));
+    let stamps = Checksum::of_pieces(stamps(&grounds.told));
+    let details_check = Checksum::of_pieces(bytes(details));
     let mut rest = format!(" {details_check} {stamps}");
     let [note_length, files, outside, details_length] =
         [note, &grounds.files, &grounds.outside, details].map(length);
@@ -93,7 +93,7 @@ pub(super) fn encode<'a>(
     let texts = [note, &grounds.files, &grounds.outside];
     let mut pieces: Vec<&[u8]> = texts.into_iter().flat_map(bytes).chain(told).collect();
     let checked = [rest.as_bytes()].into_iter().chain(pieces.iter().copied());
-    let check = Digest::of_pieces(checked);
+    let check = Checksum::of_pieces(checked);
     pieces.extend(bytes(details));
     (format!("{NAME} {check}{rest}").into_bytes(), pieces)
 }

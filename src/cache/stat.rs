@@ -26,7 +26,7 @@ use crate::{
         walk::{self, Links},
     },
     digest::{self, Digest, Tree, TreeEntry},
-    disk::fault,
+    disk::{fault, supersede},
 };
 
 /// How often a file that changes under the hash is hashed again.
@@ -127,12 +127,11 @@ impl StatIndex {
         let others = (now != self.file).then(|| stored(cache).unwrap_or_default().0);
         let known = others.as_ref().unwrap_or(&self.stored);
         let all = known.with(&self.fresh, look, &stands);
-        let folder = cache.attempt_dir()?;
-        let beside = folder.path().join("stat");
+        let beside = cache.own_folder()?.path().join("stat");
         // Not synced: after a power loss its own digest tells whether it is whole.
         let write = || {
             all.write(File::create(&beside)?)?;
-            fs::rename(&beside, &target)
+            supersede(&beside, &target)
         };
         write().map_err(|error| fault("write", &target, all.size(), error))?;
         self.unsaved = false;

@@ -1,4 +1,4 @@
-//! The file form of the remembered digests: a header with the digest of the
+//! The file form of the remembered digests: a header with the checksum of the
 //! rest, then one line a file. Damage anywhere empties it.
 use std::{
     cmp::Ordering,
@@ -9,9 +9,9 @@ use std::{
 
 use memchr::{memchr, memchr_iter, memrchr};
 
-use crate::{cache::stat_entry::Entry, digest::Digest};
+use crate::{cache::stat_entry::Entry, digest::Checksum};
 
-const HEADER: &str = "vgh stat 1 ";
+const HEADER: &str = "vgh stat 2 ";
 
 /// What stands in a file that is whole: a line is read when it is asked for.
 #[derive(Debug, Default)]
@@ -24,7 +24,7 @@ impl Stored {
     pub(super) fn decode(bytes: Vec<u8>) -> Option<Stored> {
         let mut text = String::from_utf8(bytes).ok()?;
         let (check, body) = text.strip_prefix(HEADER)?.split_once('\n')?;
-        if check != Digest::of(body.as_bytes()).to_string() {
+        if check.parse() != Ok(Checksum::of(body.as_bytes())) {
             return None;
         }
         let head = text.len() - body.len();
@@ -33,7 +33,7 @@ impl Stored {
     }
 
     pub(super) fn write(&self, mut out: impl Write) -> io::Result<()> {
-        let check = Digest::of(self.body.as_bytes());
+        let check = Checksum::of(self.body.as_bytes());
         writeln!(out, "{HEADER}{check}")?;
         out.write_all(self.body.as_bytes())
     }
@@ -145,6 +145,7 @@ impl Stored {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::digest::Digest;
 
     fn entry(n: i64) -> Entry {
         Entry {

@@ -11,7 +11,6 @@ use serde::{Deserialize, Serialize};
 use crate::{
     artifact::{Artifact, ArtifactType, Body as Content, Coords, Document},
     cache::Cache,
-    cli::results::Published,
     disk::write_beside,
     engine::{Done, Outcome, RunTotals},
     pipeline::{InstanceId, Pipeline, StageMeaning},
@@ -187,15 +186,15 @@ pub(super) struct Answer {
 }
 
 impl Answer {
-    pub(super) fn of(spent: &[Spent], report: Option<&Report>, published: &Published) -> Answer {
+    /// `copies` is the folder of results, where some lie there.
+    pub(super) fn of(spent: &[Spent], report: Option<&Report>, copies: Option<&Path>) -> Answer {
         let mut said: Vec<String> = report
             .map(|report| report.answer.clone())
             .unwrap_or_default();
         said.extend(cost_sentence(&costs(spent)));
         let place = match report {
             Some(report) => Some(format!("Report: {}", report.path.display())),
-            None if published.is_empty() => None,
-            None => Some(format!("Results: {}", published.folder.display())),
+            None => copies.map(|folder| format!("Results: {}", folder.display())),
         };
         Answer { said, place }
     }

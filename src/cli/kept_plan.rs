@@ -1,59 +1,30 @@
 //! The plan as the folder of a run keeps it: what is to be done, a line for each
-//! instance.
+//! instance, and the keys of what is there already.
 use std::{
     borrow::Cow,
     io::{self, Write},
 };
 
+use serde::Serialize;
 use serde_json::json;
 
 use crate::engine::{Pass, State};
 
-/// An instance of a plan as the folder of a run keeps it.
+/// The list of keys in a kept plan.
+pub(super) const STANDING: &str = "standing";
+
+/// An instance that is to be made.
+#[derive(Serialize)]
 pub(super) struct PlanLine<'a> {
     pub(super) stage: &'a str,
-    pub(super) instance: Cow<'a, str>,
-    pub(super) state: &'a State,
-    pub(super) key: Option<Cow<'a, str>>,
+    pub(super) instance: String,
+    pub(super) plan: &'a State,
+    pub(super) key: Option<String>,
     pub(super) estimate_ms: Option<u64>,
 }
 
-impl PlanLine<'_> {
-    fn write(&self, out: &mut dyn Write) -> io::Result<()> {
-        out.write_all(b"{\"stage\":")?;
-        quote(self.stage, out)?;
-        out.write_all(b",\"instance\":")?;
-        quote(&self.instance, out)?;
-        out.write_all(b",\"plan\":")?;
-        match self.state {
-            State::Cached => out.write_all(b"{\"state\":\"cached\"}")?,
-            state => write!(out, "{}", json!(state))?,
-        }
-        out.write_all(b",\"key\":")?;
-        match &self.key {
-            Some(key) => quote(key, out)?,
-            None => out.write_all(b"null")?,
-        }
-        match self.estimate_ms {
-            Some(ms) => write!(out, ",\"estimate_ms\":{ms}}}"),
-            None => out.write_all(b",\"estimate_ms\":null}"),
-        }
-    }
-}
-
-/// Thousands of names are as JSON has them: they are taken whole.
-fn quote(text: &str, out: &mut dyn Write) -> io::Result<()> {
-    let odd = |byte: &u8| *byte < b' ' || *byte == b'"' || *byte == b'\\';
-    // Counted, since many bytes are then looked at together.
-    if text.bytes().filter(odd).count() > 0 {
-        return write!(out, "{}", json!(text));
-    }
-    out.write_all(b"\"")?;
-    out.write_all(text.as_bytes())?;
-    out.write_all(b"\"")
-}
-
-/// Writes what the folder of a run keeps of its plan, as JSON.
+/// Writes what the folder of a run keeps of its plan, as JSON. `standing` are
+/// keys of cached results, of which it does not say more: they are thousands.
 ///
 /// # Errors
 /// Those of `out`.
@@ -62,6 +33,7 @@ pub(super) fn write<'a>(
     (cached, run, maybe): (usize, usize, usize),
     passes: &[Pass],
     lines: impl Iterator<Item = PlanLine<'a>>,
+    standing: impl Iterator<Item = Cow<'a, str>>,
     out: &mut dyn Write,
 ) -> io::Result<()> {
     let head = json!({
@@ -74,8 +46,17 @@ pub(super) fn write<'a>(
     for line in lines {
         out.write_all(separator.as_bytes())?;
         separator = ",\n";
-        line.write(out)?;
+        serde_json::to_writer(&mut *out, &line)?;
     }
+    write!(out, "\n],\"{STANDING}\":[")?;
+    let mut separator = "\n\"";
+    for key in standing {
+        out.write_all(separator.as_bytes())?;
+        separator = "\",\n\"";
+        out.write_all(key.as_bytes())?;
+    }
+    let end = if separator == "\n\"" { "" } else { "\"" };
+    out.write_all(end.as_bytes())?;
     out.write_all(b"\n]}\n")
 }
 
@@ -89,7 +70,6 @@ mod tests {
     #[test]
     fn a_kept_plan_is_the_json_that_it_means() {
         let states = [
-            (State::Cached, Some("ab12"), None),
             (State::Run(Reason::NoRecord), None, Some(7)),
             (
                 State::Maybe(Reason::InputsChange),
@@ -97,28 +77,32 @@ mod tests {
                 Some(0),
             ),
         ];
-        let lines = states.iter().map(|(state, key, estimate_ms)| PlanLine {
-            stage: "s\"1\"",
-            instance: "s@i=1".into(),
-            state,
-            key: key.map(Cow::Borrowed),
-            estimate_ms: *estimate_ms,
-        });
-        let mut text = Vec::new();
-        write("p", (1, 1, 1), &[], lines, &mut text).unwrap();
-        let found: Value = serde_json::from_slice(&text).unwrap();
-        let instances: Vec<Value> = (states.iter())
-            .map(|(state, key, estimate_ms)| {
-                json!({
-                    "stage": "s\"1\"", "instance": "s@i=1", "plan": state, "key": key,
-                    "estimate_ms": estimate_ms,
+        for (count, keys) in [(2, vec!["ab12", "cd34"]), (1, vec!["ab12"]), (0, vec![])] {
+            let states = &states[..count];
+            let lines = states.iter().map(|(state, key, estimate_ms)| PlanLine {
+                stage: "s\"1\"",
+                instance: "s@i=1".to_owned(),
+                plan: state,
+                key: key.map(str::to_owned),
+                estimate_ms: *estimate_ms,
+            });
+            let mut text = Vec::new();
+            let standing = keys.iter().map(|key| Cow::Borrowed(*key));
+            write("p", (2, 1, 1), &[], lines, standing, &mut text).unwrap();
+            let found: Value = serde_json::from_slice(&text).unwrap();
+            let instances: Vec<Value> = (states.iter())
+                .map(|(state, key, estimate_ms)| {
+                    json!({
+                        "stage": "s\"1\"", "instance": "s@i=1", "plan": state, "key": key,
+                        "estimate_ms": estimate_ms,
+                    })
                 })
-            })
-            .collect();
-        let expected = json!({
-            "pipeline": "p", "cached": 1, "run": 1, "maybe": 1, "passes": [],
-            "instances": instances,
-        });
-        assert_eq!(found, expected);
+                .collect();
+            let expected = json!({
+                "pipeline": "p", "cached": 2, "run": 1, "maybe": 1, "passes": [],
+                "instances": instances, "standing": keys,
+            });
+            assert_eq!(found, expected);
+        }
     }
 }

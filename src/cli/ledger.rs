@@ -2,29 +2,38 @@
 //! what, and how its file looked then. A list that is lost or garbage costs the
 //! copies being made again.
 //!
-//! A line for each copy, sorted by name, so that a few are found and replaced
-//! without reading the others.
+//! A line for each copy, sorted by name, so that one is found without reading the
+//! others; then lines that were added, which count instead of earlier ones of
+//! their name.
 use std::{
     borrow::Cow,
+    cmp::Reverse,
     collections::BTreeMap,
     fmt::Write as _,
-    fs::{self, Metadata},
+    fs::{self, File, Metadata},
+    io::Write as _,
     ops::Range,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
 };
 
+use anyhow::Result;
 use memchr::memchr_iter;
 
-use crate::digest::Digest;
+use crate::{digest::Digest, disk::fault};
 
 const NAME: &str = ".published";
+/// Bytes that a list may have, and for each copy.
+const MOST: u64 = 1 << 20;
+const LINE: u64 = 512;
 
 /// The copies by their paths below the folder.
 #[derive(Debug, Default)]
 pub(super) struct Ledger {
     text: String,
     lines: Vec<Range<usize>>,
+    /// The file is another text: not sorted, or with lines that count no more.
+    differs: bool,
 }
 
 /// A copy as it was when it was made: digest of what it is of, size, time of
@@ -68,14 +77,20 @@ impl Ledger {
         if names.clone().all(is_name) && names.is_sorted_by(|a, b| a < b) {
             return ledger;
         }
-        let mut sound: Vec<(&str, &str)> = (ledger.lines.iter())
+        let mut sound: Vec<(&str, Reverse<usize>, &str)> = (ledger.lines.iter())
             .filter(|line| is_name(ledger.halves(line).1))
-            .map(|line| (ledger.halves(line).1, &ledger.text[line.clone()]))
+            .map(|line| {
+                let (name, text) = (ledger.halves(line).1, &ledger.text[line.clone()]);
+                (name, Reverse(line.start), text)
+            })
             .collect();
         sound.sort_unstable();
-        sound.dedup_by_key(|(name, _)| *name);
-        let lines: Vec<&str> = sound.iter().flat_map(|(_, line)| [line, "\n"]).collect();
-        Ledger::of_text(lines.concat())
+        sound.dedup_by_key(|(name, ..)| *name);
+        let lines: Vec<&str> = sound.iter().flat_map(|(.., line)| [line, "\n"]).collect();
+        Ledger {
+            differs: true,
+            ..Ledger::of_text(lines.concat())
+        }
     }
 
     fn of_text(text: String) -> Ledger {
@@ -85,8 +100,23 @@ impl Ledger {
             start = end + 1;
             line
         });
-        let lines = lines.collect();
-        Ledger { text, lines }
+        Ledger {
+            lines: lines.collect(),
+            text,
+            differs: false,
+        }
+    }
+
+    /// Whether the file should be written anew.
+    pub(super) fn differs(&self) -> bool {
+        self.differs
+    }
+
+    /// Whether so many lines were added to the list of `copies` that it should be
+    /// written anew.
+    pub(super) fn has_grown(folder: &Path, copies: usize) -> bool {
+        let found = fs::metadata(Ledger::of(folder));
+        found.is_ok_and(|found| found.len() > MOST + LINE * copies as u64)
     }
 
     pub(super) fn len(&self) -> usize {
@@ -142,6 +172,15 @@ impl Ledger {
 
     pub(super) fn text(&self) -> &str {
         &self.text
+    }
+
+    /// Adds these to a list that lies there.
+    pub(super) fn add_to(&self, path: &Path) -> Result<()> {
+        let write = || {
+            let mut file = File::options().append(true).create(true).open(path)?;
+            file.write_all(self.text.as_bytes())
+        };
+        write().map_err(|error| fault("write", path, self.text.len() as u64, error))
     }
 
     /// What is told of a copy, and its name as JSON has it.
@@ -241,6 +280,30 @@ mod tests {
                 assert_eq!(&found, expected, "{name}");
             }
         }
+    }
+
+    #[test]
+    fn what_was_added_counts_instead() {
+        let (place, _file, told) = file();
+        let path = Ledger::of(place.path());
+        fs::write(&path, filled(&["a", "c", "e"], &told).text()).unwrap();
+        for (name, text) in [("c", "one\t1\t2"), ("b", "two\t1\t2"), ("c", "three\t1\t2")] {
+            let copy = (name.to_owned(), Told(Cow::Borrowed(text)));
+            let added = Ledger::default().with(&[], &BTreeMap::from([copy]));
+            added.add_to(&path).unwrap();
+        }
+        let read = Ledger::read(&path);
+        assert!(read.differs());
+        assert_eq!(names(&read), ["a", "b", "c", "e"]);
+        let told = |name| read.told(read.find(name).unwrap()).0.into_owned();
+        assert_eq!([told("b"), told("c")], ["two\t1\t2", "three\t1\t2"]);
+        fs::write(&path, read.text()).unwrap();
+        assert!(!Ledger::read(&path).differs());
+        assert!(!Ledger::has_grown(place.path(), 0));
+        let copies = 10;
+        fs::write(&path, " ".repeat((MOST + LINE * copies) as usize + 1)).unwrap();
+        assert!(Ledger::has_grown(place.path(), copies as usize));
+        assert!(!Ledger::has_grown(place.path(), copies as usize + 1));
     }
 
     #[test]

@@ -14,9 +14,10 @@ use crate::{
         args,
         details::Details,
         exit::{Exit, Failure},
+        ledger::Ledger,
         note::{Note, read_places},
         rest::{Inside, Rest},
-        run::{Scene, finish, perform, run_id, watchers},
+        run::{Scene, finish, perform, results_folder, run_id, watchers},
         unchanged::Call,
         workplace::Written,
     },
@@ -47,6 +48,13 @@ pub(super) fn run(
     let Some(details) = Details::read(&text) else {
         return Ok(None);
     };
+    let copies = proof.files().saturating_sub(details.all_files());
+    if Ledger::has_grown(
+        &results_folder(args).join(note.head.pipeline.as_str()),
+        copies,
+    ) {
+        return Ok(None);
+    }
     let Some(part) = Part::prepare(args, written, (cache, proof), (note, &details)) else {
         return Ok(None);
     };
@@ -66,11 +74,10 @@ pub(super) fn run(
         text: &written.source.text,
         inside,
     };
-    let mut plan = plan(&pipeline, &graph, &externals, Some((cache, &index)));
+    let plan = plan(&pipeline, &graph, &externals, Some((cache, &index)));
     if !rest.stands(&plan) {
         return Ok(None);
     }
-    plan.beside = rest.keys().collect();
     let run_id = run_id();
     let mut watchers = watchers(args, cache, &run_id)?;
     let scene = Scene {
@@ -164,7 +171,7 @@ impl Part {
         }
         stat.save().ok()?;
         Some(Part {
-            index: RecordIndex::load(cache).ok()?,
+            index: RecordIndex::glance(cache),
             pipeline,
             graph,
             externals,

@@ -2,7 +2,7 @@
 //! run's folder, in the answer, and for the next run.
 use std::{
     borrow::Cow,
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     path::absolute,
     time::SystemTime,
 };
@@ -10,17 +10,16 @@ use std::{
 use memchr::memrchr;
 
 use crate::{
-    cache::{Cache, Grounds, Proof},
+    cache::{Cache, Content, Grounds, Proof},
     cli::{
         answer::Spent,
         details::{Details, Row, unexecuted},
-        kept_plan::PlanLine,
         note::{Head, Note},
         results::Published,
-        run::OwnLines,
+        run::{OwnLines, standing},
         unchanged::{Finished, Word, cached, stand_on},
     },
-    digest::{Digest, Key},
+    digest::Digest,
     engine::{Event, Plan, RunTotals, StagePlan, State},
     pipeline::InstanceId,
     runs::{LINE_END, ResultLine},
@@ -61,9 +60,9 @@ impl<'a> Rest<'a> {
     }
 
     /// Keys of the results that stand.
-    pub(super) fn keys(&self) -> impl Iterator<Item = Key> {
+    pub(super) fn keys(&self) -> impl Iterator<Item = &str> {
         let outside = self.instances().filter(|(_, id)| id.is_none());
-        outside.filter_map(|(i, _)| self.key(i)?.parse().ok().map(Key))
+        outside.filter_map(|(i, _)| self.key(i))
     }
 
     /// How many results stand.
@@ -130,21 +129,11 @@ impl<'a> Rest<'a> {
         }
     }
 
-    /// The lines of a kept plan; `part` has those of the part, in order.
-    pub(super) fn plan_lines<'p>(
-        &'p self,
-        mut part: impl Iterator<Item = PlanLine<'p>>,
-    ) -> impl Iterator<Item = PlanLine<'p>> {
-        self.instances().filter_map(move |(i, id)| {
-            let (stage, instance) = self.note.instances[i];
-            let standing = || PlanLine {
-                stage,
-                instance: Cow::Borrowed(instance),
-                state: &State::Cached,
-                key: self.key(i).map(Cow::Borrowed),
-                estimate_ms: None,
-            };
-            id.map_or_else(|| Some(standing()), |_| part.next())
+    /// Keys of what is cached by the plan of the part, and of what stands, in order.
+    pub(super) fn standing<'p>(&'p self, plan: &'p Plan) -> impl Iterator<Item = Cow<'p, str>> {
+        self.instances().filter_map(move |(i, id)| match id {
+            None => self.key(i).map(Cow::Borrowed),
+            Some(id) => plan.entry(id).and_then(standing).map(Cow::Owned),
         })
     }
 
@@ -158,13 +147,33 @@ impl<'a> Rest<'a> {
         self.details.lines_with(&others)
     }
 
+    /// What the instances of the part gave, by the name of the output, when the
+    /// last run ended.
+    pub(super) fn outputs(&self) -> impl Fn(InstanceId, &str) -> Option<Content> + use<> {
+        let outputs = self.inside.iter().filter_map(|inside| {
+            let line = self.result(inside.place)?;
+            Some((inside.id, line.outputs))
+        });
+        let outputs: HashMap<InstanceId, BTreeMap<String, Content>> = outputs.collect();
+        move |id, name| outputs.get(&id)?.get(name).copied()
+    }
+
+    /// Whether copies lie in the folder of results, besides their list.
+    pub(super) fn has_copies(&self) -> bool {
+        self.proof.files() > self.details.all_files() + 1
+    }
+
+    /// What the last run left of an instance.
+    fn result(&self, instance: usize) -> Option<ResultLine> {
+        let line = self.details.line(instance);
+        serde_json::from_str(line.strip_suffix(LINE_END).unwrap_or(line)).ok()
+    }
+
     /// What all results took, where the part took `now`.
     pub(super) fn spent(&self, now: Vec<Spent>) -> Vec<Spent> {
         let mut all = self.note.head.spent.clone();
         for inside in &self.inside {
-            let line = self.details.line(inside.place);
-            let line = line.strip_suffix(LINE_END).unwrap_or(line);
-            let Ok(line) = serde_json::from_str::<ResultLine>(line) else {
+            let Some(line) = self.result(inside.place) else {
                 continue;
             };
             if let Some(spent) = all.iter_mut().find(|spent| spent.kind == line.kind) {

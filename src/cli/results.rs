@@ -2,7 +2,8 @@
 //!
 //! Copies of what the cache holds, restored when missing or altered. A small
 //! file beside them remembers which copy is of what, so that a run that
-//! changes nothing reads no content.
+//! changes nothing reads no content. Where all copies of an earlier run are
+//! known to stand, only others are made, and the list grows.
 use std::{
     cell::Cell,
     collections::{BTreeMap, BTreeSet},
@@ -26,7 +27,7 @@ use crate::{
 #[derive(Debug, Default)]
 pub(super) struct Published {
     pub(super) folder: PathBuf,
-    /// All copies that stand now.
+    /// All copies that stand now; after a part those that it made.
     copies: Ledger,
     /// What was written by this run, with the list of copies.
     pub(super) written: BTreeSet<PathBuf>,
@@ -46,13 +47,16 @@ impl Published {
     }
 }
 
+/// What an instance gave under a name of an output when the last run ended. All
+/// copies that it made stand.
+pub(super) type Earlier<'a> = dyn Fn(InstanceId, &str) -> Option<Content> + 'a;
+
 /// The folder of one run's results.
 pub(super) struct Shelf<'a> {
     pipeline: &'a Pipeline,
     cache: &'a Cache,
     folder: PathBuf,
-    /// Whether all copies that the results say nothing of are known to stand.
-    rest_stands: bool,
+    earlier: Option<&'a Earlier<'a>>,
     published: Cell<Result<Published>>,
 }
 
@@ -61,13 +65,13 @@ impl Shelf<'_> {
         pipeline: &'a Pipeline,
         cache: &'a Cache,
         folder: PathBuf,
-        rest_stands: bool,
+        earlier: Option<&'a Earlier<'a>>,
     ) -> Shelf<'a> {
         Shelf {
             pipeline,
             cache,
             folder,
-            rest_stands,
+            earlier,
             published: Cell::new(Ok(Published::default())),
         }
     }
@@ -95,15 +99,19 @@ impl Shelf<'_> {
     ) -> Result<(Published, Vec<InstanceId>)> {
         let (pipeline, folder) = (self.pipeline, self.folder.as_path());
         let ledger_path = Ledger::of(folder);
-        let old = Ledger::read(&ledger_path);
+        let old = match self.earlier {
+            None => Ledger::read(&ledger_path),
+            Some(_) => Ledger::default(),
+        };
         let mut publishing = Publishing {
             cache: self.cache,
             folder,
-            kept: vec![self.rest_stands; old.len()],
-            looked: vec![self.rest_stands; old.len()],
+            earlier: self.earlier,
+            kept: vec![false; old.len()],
+            looked: vec![false; old.len()],
+            changed: old.differs(),
             old,
             new: BTreeMap::new(),
-            changed: false,
             written: BTreeSet::new(),
         };
         let mut broken = Vec::new();
@@ -118,14 +126,17 @@ impl Shelf<'_> {
                 }
             }
         }
-        if !self.rest_stands {
+        if self.earlier.is_none() {
             publishing.forget(pipeline)?;
         }
         let mut copies = publishing.old;
         if publishing.changed || !ledger_path.exists() {
             copies = copies.with(&publishing.kept, &publishing.new);
             publishing.written.insert(ledger_path.clone());
-            write_beside(&ledger_path, copies.text().as_bytes())?;
+            match self.earlier {
+                None => write_beside(&ledger_path, copies.text().as_bytes())?,
+                Some(_) => copies.add_to(&ledger_path)?,
+            }
         }
         let published = Published {
             folder: folder.to_owned(),
@@ -147,6 +158,7 @@ impl Shelf<'_> {
 struct Publishing<'a> {
     cache: &'a Cache,
     folder: &'a Path,
+    earlier: Option<&'a Earlier<'a>>,
     /// What was published before, what of it is known to stand, and what of it
     /// there is nothing more to be said of.
     old: Ledger,
@@ -167,6 +179,10 @@ impl Publishing<'_> {
         output: &str,
         content: &Content,
     ) -> Result<bool> {
+        let earlier = self.earlier.and_then(|earlier| earlier(id, output));
+        if earlier.as_ref() == Some(content) {
+            return Ok(true);
+        }
         let place = place(pipeline, id);
         let port = pipeline.stage_of(id).output(output);
         let artifact = port.map(|port| port.artifact);
@@ -194,8 +210,13 @@ impl Publishing<'_> {
                 let Ok(tree) = self.cache.tree(&content.digest) else {
                     return Ok(false);
                 };
+                let earlier = earlier.and_then(|earlier| self.cache.tree(&earlier.digest).ok());
+                let earlier = earlier.unwrap_or_default();
                 let mut whole = true;
                 for (name, entry) in &tree.files {
+                    if earlier.files.get(name) == Some(entry) {
+                        continue;
+                    }
                     whole &= self.file(
                         &format!("{place}/{output}/{name}"),
                         entry.digest,

@@ -1,6 +1,7 @@
 //! `vgh run`: builds what a pipeline declares and ends with the answer.
 #![expect(clippy::print_stdout, reason = "the command's output")]
 use std::{
+    borrow::Cow,
     collections::BTreeMap,
     env,
     fs::File,
@@ -22,13 +23,14 @@ use crate::{
         machine,
         references::{self, May},
         rest::Rest,
-        results::{Published, Shelf},
+        results::{Earlier, Published, Shelf},
         signals,
         unchanged::{Call, Finished},
         workplace::{Workplace, Written},
     },
     engine::{
-        Done, Event, Externals, Graph, Moment, Options, Outcome, Plan, RunTotals, State, execute,
+        Done, Event, Externals, Graph, Moment, Options, Outcome, Plan, Planned, RunTotals, State,
+        execute,
         executor::{Pool, PoolOptions},
         plan_forcing,
     },
@@ -154,13 +156,18 @@ pub(super) fn perform(
     let mut pool = pool(cache, jobs, args.place.offline)?;
     let stop = signals::stop_flag()?;
     let folder = results_folder(args).join(&pipeline.name);
-    let shelf = Shelf::new(pipeline, cache, folder, scene.rest.is_some());
+    let earlier = scene.rest.map(Rest::outputs);
+    let earlier = earlier.as_ref().map(|outputs| outputs as &Earlier<'_>);
+    let shelf = Shelf::new(pipeline, cache, folder, earlier);
     let options = Options {
         jobs,
         capacity: &capacity,
         keep_going: args.keep_going,
         stop: &stop,
         run: run_id,
+        beside: &scene
+            .rest
+            .map_or_else(Vec::new, |rest| rest.keys().collect()),
         deliver: &|results| shelf.put(results),
     };
     let write_plan = |out: &mut dyn Write| scene.write_plan(out);
@@ -196,6 +203,12 @@ pub(super) fn perform(
     scene.conclude((cache, call), &outcome, &shelf.close()?, &own)
 }
 
+/// The key of an instance that is cached by a plan.
+pub(super) fn standing(entry: &Planned) -> Option<String> {
+    let key = entry.key.filter(|_| entry.state == State::Cached);
+    key.map(|key| key.to_string())
+}
+
 /// What the run's folder says of each result, a line of JSON and
 /// [`LINE_END`] each.
 pub(super) type OwnLines = BTreeMap<InstanceId, String>;
@@ -204,21 +217,26 @@ impl Scene<'_> {
     /// Writes the plan for the run's folder.
     fn write_plan(&self, out: &mut dyn Write) -> io::Result<()> {
         let (pipeline, plan) = (self.pipeline, self.plan);
-        let own = plan.entries.iter().map(|entry| PlanLine {
+        let to_make = plan
+            .entries
+            .iter()
+            .filter(|entry| entry.state != State::Cached);
+        let lines = to_make.map(|entry| PlanLine {
             stage: &pipeline.stage_of(entry.id).name,
-            instance: pipeline.label(entry.id).into(),
-            state: &entry.state,
-            key: entry.key.map(|key| key.to_string().into()),
+            instance: pipeline.label(entry.id),
+            plan: &entry.state,
+            key: entry.key.map(|key| key.to_string()),
             estimate_ms: entry.estimate_ms,
         });
         let (name, (cached, run, maybe)) = (&pipeline.name, plan.counts());
-        match self.rest {
-            Some(rest) => {
-                let counts = (cached + rest.count(), run, maybe);
-                kept_plan::write(name, counts, &plan.passes, rest.plan_lines(own), out)
-            }
-            None => kept_plan::write(name, (cached, run, maybe), &plan.passes, own, out),
-        }
+        let beside = self.rest.map_or(0, Rest::count);
+        let own = plan.entries.iter().filter_map(standing).map(Cow::Owned);
+        let keys: Box<dyn Iterator<Item = Cow<'_, str>>> = match self.rest {
+            Some(rest) => Box::new(rest.standing(plan)),
+            None => Box::new(own),
+        };
+        let counts = (cached + beside, run, maybe);
+        kept_plan::write(name, counts, &plan.passes, lines, keys, out)
     }
 
     fn own_lines(&self, outcome: &Outcome) -> OwnLines {
@@ -246,7 +264,9 @@ impl Scene<'_> {
             Some(rest) => rest.spent(spent),
             None => spent,
         };
-        let answer = Answer::of(&spent, report.as_ref(), published);
+        let copies = !published.is_empty() || self.rest.is_some_and(Rest::has_copies);
+        let copies = copies.then_some(published.folder.as_path());
+        let answer = Answer::of(&spent, report.as_ref(), copies);
         let page = report.as_ref().map(|report| report.path.as_path());
         let done = Finished {
             pipeline,

@@ -69,6 +69,8 @@ pub struct Options<'a> {
     pub stop: &'a AtomicBool,
     /// The run's name, for events.
     pub run: &'a str,
+    /// Keys, spelled, of results that the plan says nothing of and the run needs.
+    pub beside: &'a [&'a str],
     pub deliver: &'a Deliver<'a>,
 }
 
@@ -106,7 +108,8 @@ pub fn execute(
     options: &Options<'_>,
     watch: &mut dyn FnMut(Event),
 ) -> Result<Outcome> {
-    let pin = cache.pin(options.run, &plan.roots(pipeline, externals))?;
+    let roots = plan.roots(pipeline, externals);
+    let pin = cache.pin_beside(options.run, &roots, options.beside)?;
     watch(opening(pipeline, plan, options));
     let mut run = Run {
         pipeline,

@@ -88,8 +88,6 @@ pub struct Plan {
     pub(super) removals: Option<SystemTime>,
     /// Updates that progressive passes will really do.
     pub passes: Vec<Pass>,
-    /// Results of the run that the plan says nothing of, since they stand.
-    pub beside: Vec<Key>,
 }
 
 impl Planned {
@@ -165,7 +163,6 @@ pub fn plan_forcing(
         entries: draft.entries.into_iter().flatten().collect(),
         removals,
         passes,
-        beside: Vec::new(),
     }
 }
 
@@ -343,7 +340,8 @@ impl Draft<'_> {
             let instance = self.pipeline.instance(entry.id);
             let kind = kind(entry);
             let shape = Manifest::shape(kind, instance, self.externals.of(entry.id));
-            let manifest = self.manifest(entry.id);
+            // A family of its own has no more results than the key.
+            let manifest = (kind.progressive).and_then(|_| self.manifest(entry.id));
             let asked = Asked {
                 kind: kind.name,
                 key: entry.key,

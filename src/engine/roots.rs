@@ -10,8 +10,7 @@ impl Plan {
     /// is known only once something before it has run.
     pub fn roots(&self, pipeline: &Pipeline, externals: &Externals) -> Roots {
         let mut roots = Roots::default();
-        roots.keys.reserve(self.beside.len() + self.entries.len());
-        roots.keys.extend(&self.beside);
+        roots.keys.reserve(self.entries.len());
         for entry in &self.entries {
             if let Some(key) = entry.key {
                 roots.keys.insert(key);

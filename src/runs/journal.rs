@@ -245,7 +245,7 @@ fn write_pieces(path: &Path, tell: &dyn Fn(&mut dyn Write) -> io::Result<()>) ->
         let mut file = BufWriter::with_capacity(BUFFER, File::create(&beside)?);
         tell(&mut file)?;
         file.flush()?;
-        fs::rename(&beside, path)
+        disk::supersede(&beside, path)
     };
     write().with_context(|| format!("write {}", path.display()))
 }

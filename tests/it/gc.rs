@@ -64,6 +64,21 @@ fn the_results_of_a_pipeline_are_kept_and_others_go() {
 }
 
 #[test]
+fn a_run_that_died_holds_what_it_found_as_well() {
+    let project = project();
+    let other = ["--set", "i=[1, 2, 5]"];
+    assert_eq!(run(&project, &other), 2);
+    let runs = fs::read_dir(project.file("cache/runs")).unwrap();
+    let last = runs.map(|run| run.unwrap().path()).max().unwrap();
+    // Whoever is killed leaves no results.
+    fs::remove_file(last.join("results.json")).unwrap();
+    json(&project, &["gc", "--grace", "0s", "--keep-runs", "1"]);
+    // The key of what waited for another is in no plan.
+    assert_eq!(run(&project, &other), 1);
+    assert_eq!(run(&project, &[]), 4);
+}
+
+#[test]
 fn for_want_of_room_bytes_go_and_nothing_downstream_runs_again() {
     let project = project();
     let all = json(&project, &["gc", "--grace", "0s"]);

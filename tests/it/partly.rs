@@ -174,7 +174,11 @@ fn seen(project: &Project) -> BTreeMap<String, String> {
         let name = path.strip_prefix(&results).unwrap().display().to_string();
         let mut text = fs::read_to_string(&path).unwrap();
         if name.ends_with(".published") {
-            text = text.lines().map(untimed).collect();
+            // The last line about a copy counts.
+            let lines = text.lines().map(untimed);
+            let named = lines.map(|line| (line.rsplit('\t').next().unwrap().to_owned(), line));
+            let lines: BTreeMap<String, String> = named.collect();
+            text = lines.into_values().collect();
         }
         seen.insert(name, text);
     }

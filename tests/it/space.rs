@@ -248,6 +248,7 @@ impl Asked<'_> {
                 keep_going: self.keep_going,
                 stop: &stop,
                 run: "test",
+                beside: &[],
                 deliver: &|results| broken(&cache, results),
             };
             let mut executor = Inline::new(self.kinds, &cache);

@@ -220,6 +220,7 @@ impl Place {
             keep_going,
             stop: &stop,
             run: "test",
+            beside: &[],
             deliver: &|_| Vec::new(),
         };
         let outcome = execute(

@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::{
     cache::{Cache, Holding, RecordIndex, Roots},
-    cli::{args::Place, exit::Failure, workplace::Workplace},
+    cli::{args::Place, exit::Failure, kept_plan::STANDING, workplace::Workplace},
     digest::{Digest, Key},
     engine::{Manifest, plan},
 };
@@ -118,7 +118,7 @@ fn as_file(file: &Path) -> String {
     }
 }
 
-/// Every digest under the name `key`, however deep.
+/// Every digest under the name `key`, and those that a plan lists, however deep.
 fn gather_keys(value: &Value, keys: &mut Vec<Key>) {
     match value {
         Value::Object(map) => {
@@ -126,6 +126,10 @@ fn gather_keys(value: &Value, keys: &mut Vec<Key>) {
                 match value {
                     Value::String(text) if name == "key" => {
                         keys.extend(text.parse().ok().map(Key));
+                    }
+                    Value::Array(items) if name == STANDING => {
+                        let texts = items.iter().filter_map(Value::as_str);
+                        keys.extend(texts.filter_map(|text| text.parse().ok().map(Key)));
                     }
                     other => gather_keys(other, keys),
                 }

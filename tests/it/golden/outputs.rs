@@ -114,6 +114,7 @@ fn run(pipeline: &Pipeline, externals: &Externals, cache: &Cache) -> Outcome {
         keep_going: false,
         stop: &stop,
         run: "golden",
+        beside: &[],
         deliver: &|_| Vec::new(),
     };
     let mut failures = Vec::new();

@@ -1,0 +1,216 @@
+//! The bytes of the index's file: kept for whoever asks for many records, read
+//! as far as needed for whoever asks for a few.
+use std::{
+    borrow::Cow,
+    fs::File,
+    io::{self, BufRead, BufReader, Read},
+    ops::{ControlFlow, Range},
+    os::unix::fs::FileExt,
+    path::Path,
+};
+
+use memchr::{memchr, memchr_iter, memrchr};
+
+/// Bytes read at once: one piece of memory, over and over.
+const WINDOW: usize = 1 << 16;
+
+/// What of the file is kept in memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Hold {
+    All,
+    Nothing,
+}
+
+/// Lines, of which the last may lack its end.
+#[derive(Debug)]
+pub(super) enum Text {
+    Held(Vec<u8>),
+    /// With its length when it was opened.
+    File(File, usize),
+}
+
+impl Text {
+    pub(super) fn open(path: &Path, hold: Hold) -> io::Result<Text> {
+        let mut file = File::open(path)?;
+        let length = usize::try_from(file.metadata()?.len()).map_err(io::Error::other)?;
+        if hold == Hold::Nothing {
+            return Ok(Text::File(file, length));
+        }
+        let mut bytes = Vec::with_capacity(length);
+        file.read_to_end(&mut bytes)?;
+        Ok(Text::Held(bytes))
+    }
+
+    pub(super) fn len(&self) -> usize {
+        match self {
+            Text::Held(bytes) => bytes.len(),
+            Text::File(_, length) => *length,
+        }
+    }
+
+    /// None where the file can no longer be read.
+    pub(super) fn at(&self, place: Range<usize>) -> Option<Cow<'_, [u8]>> {
+        match self {
+            Text::Held(bytes) => bytes.get(place).map(Cow::Borrowed),
+            Text::File(file, _) => {
+                let mut bytes = vec![0; place.len()];
+                file.read_exact_at(&mut bytes, place.start as u64).ok()?;
+                Some(Cow::Owned(bytes))
+            }
+        }
+    }
+
+    /// Tells of all lines, with where each begins.
+    pub(super) fn lines(&self, tell: &mut dyn FnMut(usize, &[u8])) {
+        match self {
+            Text::Held(bytes) => {
+                let torn = lines(bytes, 0, tell);
+                if torn < bytes.len() {
+                    tell(torn, &bytes[torn..]);
+                }
+            }
+            Text::File(file, length) => {
+                // What cannot be read is not there.
+                let _ = windows(At { file, place: 0 }.take(*length as u64), tell);
+            }
+        }
+    }
+
+    /// Tells of the lines from `start` on that have an end, the last one first.
+    pub(super) fn latest(
+        &self,
+        start: usize,
+        tell: &mut dyn FnMut(&[u8]) -> ControlFlow<()>,
+    ) -> ControlFlow<()> {
+        let most = match self {
+            Text::Held(bytes) => bytes.len(),
+            Text::File(..) => WINDOW,
+        };
+        let (mut end, mut size) = (self.len(), most);
+        while end > start {
+            let begin = end.saturating_sub(size).max(start);
+            let Some(window) = self.at(begin..end) else {
+                break;
+            };
+            let whole = match memchr(b'\n', &window) {
+                _ if begin == start => 0,
+                Some(feed) if feed + 1 < window.len() => feed + 1,
+                // A line longer than the window.
+                _ => {
+                    size *= 2;
+                    continue;
+                }
+            };
+            latest(&window[whole..], tell)?;
+            (end, size) = (begin + whole, most);
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+/// A file read from a place of our own, whoever else reads it.
+struct At<'a> {
+    file: &'a File,
+    place: u64,
+}
+
+impl Read for At<'_> {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        let read = self.file.read_at(bytes, self.place)?;
+        self.place += read as u64;
+        Ok(read)
+    }
+}
+
+fn windows(file: impl Read, tell: &mut dyn FnMut(usize, &[u8])) -> io::Result<()> {
+    let mut reader = BufReader::with_capacity(WINDOW, file);
+    let (mut start, mut over) = (0, Vec::new());
+    loop {
+        let window = reader.fill_buf()?;
+        if window.is_empty() {
+            return Ok(());
+        }
+        let whole = memrchr(b'\n', window).map_or(0, |end| end + 1);
+        start = lines(&window[..whole], start, tell);
+        reader.consume(whole);
+        // The line that goes on in the next window.
+        over.clear();
+        reader.read_until(b'\n', &mut over)?;
+        if !over.is_empty() {
+            tell(start, &over);
+            start += over.len();
+        }
+    }
+}
+
+/// Tells of the lines that have an end, of bytes that begin at `start` of a file;
+/// gives where the last one ends.
+fn lines(bytes: &[u8], start: usize, tell: &mut dyn FnMut(usize, &[u8])) -> usize {
+    let mut next = 0;
+    for end in memchr_iter(b'\n', bytes) {
+        tell(start + next, &bytes[next..=end]);
+        next = end + 1;
+    }
+    start + next
+}
+
+fn latest(mut bytes: &[u8], tell: &mut dyn FnMut(&[u8]) -> ControlFlow<()>) -> ControlFlow<()> {
+    while let [before @ .., last] = bytes {
+        let start = memrchr(b'\n', before).map_or(0, |feed| feed + 1);
+        if *last == b'\n' {
+            tell(&bytes[start..])?;
+        }
+        bytes = &bytes[..start];
+    }
+    ControlFlow::Continue(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const START: usize = 5;
+
+    fn told(path: &Path, hold: Hold) -> (Vec<(usize, Vec<u8>)>, Vec<Vec<u8>>) {
+        let text = Text::open(path, hold).unwrap();
+        let (mut all, mut latest) = (Vec::new(), Vec::new());
+        text.lines(&mut |start, line| all.push((start, line.to_vec())));
+        let _ = text.latest(START, &mut |line| {
+            latest.push(line.to_vec());
+            ControlFlow::Continue(())
+        });
+        for (start, line) in &all {
+            assert_eq!(*text.at(*start..start + line.len()).unwrap(), line[..]);
+        }
+        assert_eq!(text.at(0..text.len() + 1), None);
+        let stopped = text.latest(START, &mut |_| ControlFlow::Break(()));
+        assert_eq!(stopped.is_break(), !latest.is_empty());
+        (all, latest)
+    }
+
+    #[test]
+    fn lines_are_told_alike_forwards_and_backwards() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("index");
+        let long = |length: usize| "x".repeat(length) + "\n";
+        for text in [
+            String::new(),
+            "head\n".to_owned(),
+            "head\n\n\na\nbc\ntorn".to_owned(),
+            format!("head\n{}torn", long(WINDOW)),
+            "head\n".to_owned() + &long(WINDOW - 1) + &long(WINDOW) + &long(3 * WINDOW) + &long(7),
+            format!("head\n{}{}", long(100).repeat(2000), "y".repeat(WINDOW)),
+            format!("head\n{}", long(WINDOW / 4 - 1).repeat(9)),
+        ] {
+            std::fs::write(&path, &text).unwrap();
+            let (all, latest) = told(&path, Hold::All);
+            assert_eq!(told(&path, Hold::Nothing), (all.clone(), latest.clone()));
+            let joined: Vec<u8> = all.iter().flat_map(|(_, line)| line.clone()).collect();
+            assert_eq!(joined, text.as_bytes());
+            let mut ended: Vec<Vec<u8>> = all.into_iter().map(|(_, line)| line).skip(1).collect();
+            ended.retain(|line| line.ends_with(b"\n"));
+            ended.reverse();
+            assert_eq!(latest, ended);
+        }
+    }
+}
