@@ -11,7 +11,7 @@ use std::{
     fs::{self, File, Metadata},
     io::Read,
     path::{Path, PathBuf, absolute},
-    sync::OnceLock,
+    sync::{Arc, OnceLock},
 };
 
 use anyhow::{Context, Result, bail};
@@ -38,7 +38,7 @@ const LOOK: usize = 64;
 #[derive(Debug, Default)]
 pub struct StatIndex {
     cache: Option<Cache>,
-    stored: Stored,
+    stored: Arc<Stored>,
     /// The file that this was read from.
     file: Option<Stamp>,
     /// Those hashed by this process.
@@ -54,7 +54,7 @@ impl StatIndex {
     pub fn load(cache: &Cache) -> StatIndex {
         let (stored, file) = stored(cache).unwrap_or_default();
         StatIndex {
-            stored,
+            stored: stored.into(),
             file,
             cache: Some(cache.clone()),
             ..StatIndex::default()
@@ -64,6 +64,15 @@ impl StatIndex {
     /// An index that is never written.
     pub fn in_memory() -> StatIndex {
         StatIndex::default()
+    }
+
+    /// What this one knows, for a look at a later moment; never written.
+    pub fn later(&self) -> StatIndex {
+        StatIndex {
+            stored: Arc::clone(&self.stored),
+            fresh: self.fresh.clone(),
+            ..StatIndex::default()
+        }
     }
 
     /// The digest of a file's bytes, or of a folder's listing; links are followed.
@@ -112,21 +121,26 @@ impl StatIndex {
         self.hashed
     }
 
-    /// Writes what was learned, together with what other processes wrote
-    /// meanwhile; nothing if nothing was. Files that are gone are forgotten in
+    /// Writes what was learned and will be believed, together with what other
+    /// processes wrote meanwhile; nothing if nothing was. Files that are gone are forgotten in
     /// the long run: each save looks at some.
     pub fn save(&mut self) -> Result<()> {
         let Some(cache) = self.cache.as_ref().filter(|_| self.unsaved) else {
             return Ok(());
         };
+        let mut fresh = self.fresh.clone();
+        fresh.retain(|_, entry| entry.believed().is_some());
+        if fresh.is_empty() {
+            return Ok(());
+        }
         let stands = |path: &str| !fs::symlink_metadata(path).is_err_and(|error| is_absent(&error));
-        let look = LOOK.max(2 * self.fresh.len());
+        let look = LOOK.max(2 * fresh.len());
         let target = cache.root().join("stat");
         let now = fs::metadata(&target).ok().map(|found| Stamp::of(&found));
         // Each is a new file, so what others wrote shows.
         let others = (now != self.file).then(|| stored(cache).unwrap_or_default().0);
         let known = others.as_ref().unwrap_or(&self.stored);
-        let all = known.with(&self.fresh, look, &stands);
+        let all = known.with(&fresh, look, &stands);
         let beside = cache.own_folder()?.path().join("stat");
         // Not synced: after a power loss its own digest tells whether it is whole.
         let write = || {
@@ -257,18 +271,10 @@ mod tests {
         let mut index = StatIndex::load(&cache);
         assert_eq!(index.digest_of(&path).unwrap(), expected);
         assert_eq!(index.hashed(), 0);
-        let before = fs::metadata(cache.root().join("stat"))
-            .unwrap()
-            .modified()
-            .unwrap();
+        let found = || fs::metadata(cache.root().join("stat")).unwrap();
+        let before = found().modified().unwrap();
         index.save().unwrap();
-        assert_eq!(
-            fs::metadata(cache.root().join("stat"))
-                .unwrap()
-                .modified()
-                .unwrap(),
-            before
-        );
+        assert_eq!(found().modified().unwrap(), before);
     }
 
     #[test]
@@ -352,6 +358,11 @@ mod tests {
         first.digest_of(&path("one")).unwrap();
         first.digest_of(&path("gone")).unwrap();
         second.digest_of(&path("two")).unwrap();
+        first.save().unwrap();
+        // Nobody would believe what was hashed right after it changed.
+        assert_eq!(known(&cache).len(), 0);
+        first.age();
+        second.age();
         first.save().unwrap();
         fs::remove_file(path("gone")).unwrap();
         second.save().unwrap();

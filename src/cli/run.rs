@@ -168,6 +168,7 @@ pub(super) fn perform(
         beside: &scene
             .rest
             .map_or_else(Vec::new, |rest| rest.keys().collect()),
+        stat: scene.stat,
         deliver: &|results| shelf.put(results),
     };
     let write_plan = |out: &mut dyn Write| scene.write_plan(out);

@@ -71,6 +71,8 @@ pub struct Options<'a> {
     pub run: &'a str,
     /// Keys, spelled, of results that the plan says nothing of and the run needs.
     pub beside: &'a [&'a str],
+    /// What the externals were hashed with.
+    pub stat: &'a StatIndex,
     pub deliver: &'a Deliver<'a>,
 }
 
@@ -139,7 +141,7 @@ pub fn execute(
         elsewhere: Elsewhere::new(),
         downloads: Downloads::new(pipeline, graph, externals),
         mending: Mending::default(),
-        stat: RefCell::default(),
+        stat: RefCell::new(options.stat.later()),
         passing: Passing::default(),
         totals: RunTotals::default(),
         begun: Instant::now(),
@@ -195,8 +197,8 @@ struct Run<'a> {
     elsewhere: Elsewhere,
     downloads: Downloads,
     mending: Mending,
-    /// Digests of externals; loaded when the first pass looks at one.
-    stat: RefCell<Option<StatIndex>>,
+    /// Digests of externals.
+    stat: RefCell<StatIndex>,
     passing: Passing,
     totals: RunTotals,
     begun: Instant,

@@ -1,6 +1,7 @@
 //! A run after the edit of a few files looks at a part and tells of the rest
 //! what the last run left: it must end as the long way does, seen from anywhere.
 mod shapes;
+mod way;
 
 use std::{
     collections::BTreeMap,
@@ -15,25 +16,17 @@ use std::{
 use serde_json::Value;
 
 use crate::{
-    partly::shapes::{chain, flat, gather, picks, shared},
+    partly::{
+        shapes::{chain, flat, gather, picks, shared},
+        way::{Proofs, Way},
+    },
     project::{Project, events},
 };
-
-/// How a run was done, as what it hashed tells: the index of hashed files was
-/// taken away before.
-#[derive(Debug, PartialEq)]
-enum Way {
-    /// Nothing was looked at.
-    Proof,
-    Part,
-    Long,
-}
 
 /// Two folders in which the same happens. In one no proof is ever found.
 struct Twins {
     short: Project,
     long: Project,
-    files: usize,
 }
 
 impl Twins {
@@ -41,7 +34,6 @@ impl Twins {
         let twins = Twins {
             short: Project::empty(),
             long: Project::empty(),
-            files,
         };
         for project in [&twins.short, &twins.long] {
             project.write("p.toml", &text);
@@ -79,15 +71,10 @@ impl Twins {
     /// Runs in both, compares everything, and gives the way of the one and how
     /// many instances were executed (none after a failure).
     fn run(&self, args: &[&str]) -> (Way, Option<u64>) {
-        let _ = fs::remove_file(self.short.file("cache/stat"));
+        let before = Proofs::of(&self.short);
         let _ = fs::remove_dir_all(self.long.file("cache/proofs"));
         let (short, long) = (ran(&self.short, args), ran(&self.long, args));
-        let hashed = fs::read_to_string(self.short.file("cache/stat"));
-        let way = match hashed.map(|text| text.lines().count() - 1) {
-            Err(_) => Way::Proof,
-            Ok(count) if count < self.files => Way::Part,
-            Ok(_) => Way::Long,
-        };
+        let way = Proofs::of(&self.short).way(&before);
         assert_eq!(short.0, long.0);
         let left = fs::read_dir(self.short.file("cache/tmp")).unwrap();
         let left: Vec<_> = left.map(|entry| entry.unwrap().file_name()).collect();
@@ -264,7 +251,7 @@ fn a_part_ends_as_the_whole_would() {
         twins.edit(1, "ok 1\nnot this\n");
         assert_eq!(twins.run(&[]), (Way::Part, Some(1)));
         twins.edit(1, "no\n");
-        assert_eq!(twins.run(&[]), (Way::Part, None));
+        assert_eq!(twins.run(&[]), (Way::Proof, None));
         twins.edit(1, "ok again\n");
         assert_eq!(twins.run(&[]), (Way::Part, Some(*reach)));
     }

@@ -249,6 +249,7 @@ impl Asked<'_> {
                 stop: &stop,
                 run: "test",
                 beside: &[],
+                stat: &stat,
                 deliver: &|results| broken(&cache, results),
             };
             let mut executor = Inline::new(self.kinds, &cache);

@@ -221,6 +221,7 @@ impl Place {
             stop: &stop,
             run: "test",
             beside: &[],
+            stat: &stat,
             deliver: &|_| Vec::new(),
         };
         let outcome = execute(

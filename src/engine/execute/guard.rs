@@ -25,13 +25,12 @@ impl Run<'_> {
     /// # Errors
     /// One that is no longer what its key says: a fault of the pass, in words.
     pub(super) fn guard(&self, id: InstanceId) -> Result<Vec<Guarded>, String> {
-        let mut known = self.stat.borrow_mut();
+        let mut stat = self.stat.borrow_mut();
         let mut guarded = Vec::new();
         for (param, path) in paths(self.pipeline, id) {
             let Some(digest) = self.externals.of(id).digests.get(param.as_str()) else {
                 continue;
             };
-            let stat = known.get_or_insert_with(|| StatIndex::load(self.cache));
             let mut look = || -> Result<Guarded> {
                 // The footprint first: what changes after it will show.
                 let seen = Footprint::of(&path)?;

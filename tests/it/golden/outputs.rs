@@ -115,6 +115,7 @@ fn run(pipeline: &Pipeline, externals: &Externals, cache: &Cache) -> Outcome {
         stop: &stop,
         run: "golden",
         beside: &[],
+        stat: &StatIndex::in_memory(),
         deliver: &|_| Vec::new(),
     };
     let mut failures = Vec::new();
