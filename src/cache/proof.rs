@@ -4,11 +4,13 @@
 //! which ones moved.
 //!
 //! Derived and never the truth: a proof that is lost, torn, stale or garbage
-//! costs the next run a longer look, nothing else. One file a name; the name
-//! must say everything that is not a file (arguments, program, folder, text).
+//! costs the next run a longer look, nothing else. One file a name, and one of
+//! lines beside it (see `proof_lines`); the name must say everything that is not
+//! a file (arguments, program, folder, text).
 use std::{
+    borrow::Cow,
     fs::{self, File},
-    io::{BufWriter, Read, Write},
+    io::{self, BufWriter, Read, Write},
     ops::Range,
     path::{Path, PathBuf},
     time::SystemTime,
@@ -20,6 +22,7 @@ use crate::{
     cache::{
         grounds::{Grounds, TOLD, Told, stamp},
         proof_file::{CHECKED, Head, LENGTH, Pieces, encode},
+        proof_lines::{Lines, is_lines, lines_of, stamped},
         publish::ensure_dir,
         store::Cache,
         used::USED_EVERY,
@@ -46,6 +49,8 @@ pub struct Proof {
     moved: Vec<usize>,
     /// Open behind the body: the details follow.
     rest: File,
+    /// Where the lines should be.
+    lines: PathBuf,
     /// When the records were last looked at.
     since: SystemTime,
 }
@@ -91,12 +96,16 @@ impl Proof {
         self.part(&self.files[place])
     }
 
-    /// What was left for whoever does a part again; none where it is not whole.
-    pub fn details(&self) -> Option<String> {
+    /// What was left for whoever does a part again, details and lines; none where
+    /// either is not whole.
+    pub fn details(&self) -> Option<(String, File)> {
         let mut bytes = Vec::with_capacity(self.head.details);
         (&self.rest).read_to_end(&mut bytes).ok()?;
         let whole = Checksum::of(&bytes) == self.head.details_check;
-        String::from_utf8(bytes).ok().filter(|_| whole)
+        let text = String::from_utf8(bytes).ok().filter(|_| whole)?;
+        let (stamp, details) = text.split_once('\n')?;
+        let lines = stamped(&self.lines, stamp)?;
+        Some((details.to_owned(), lines))
     }
 
     /// The lines of files at `places`.
@@ -173,6 +182,7 @@ impl Proof {
             told: Vec::new(),
             moved: Vec::new(),
             rest: file,
+            lines: lines_of(path),
             note,
             since,
             text,
@@ -231,9 +241,9 @@ impl Cache {
         proof.look(self.root()).then_some(proof)
     }
 
-    /// Leaves a proof, unless it cannot hold. `details` are for whoever does a
-    /// part again. After a part of `earlier` the uses of the other records are
-    /// still those that were noted then.
+    /// Leaves a proof, unless it cannot hold. `details` and `lines` are for whoever
+    /// does a part again. After a part of `earlier` the uses of the other records
+    /// are still those that were noted then.
     ///
     /// # Errors
     /// When the cache cannot be written.
@@ -241,22 +251,20 @@ impl Cache {
         &self,
         name: &Digest,
         grounds: &Grounds<'_>,
-        (note, details): (&Pieces<'_>, &Pieces<'_>),
+        (note, details, lines): (&Pieces<'_>, &Pieces<'_>, &Lines<'_>),
         earlier: Option<&Proof>,
     ) -> Result<()> {
         let target = self.proof_path(name);
         if grounds.doubtful {
-            return match fs::remove_file(&target) {
-                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                    Err(fault("remove", &target, 0, error))
-                }
-                _ => Ok(()),
-            };
+            return forget(&target);
         }
-        let (head, pieces) = encode(grounds, note, details);
-        let size: usize = pieces.iter().map(|piece| piece.len()).sum();
         let folder = self.root().join("proofs");
         ensure_dir(&folder)?;
+        let stamp: Cow<'_, str> = lines.put(self, &lines_of(&target))?.into();
+        let details = details.iter().map(|piece| Cow::Borrowed(&**piece));
+        let details: Vec<Cow<'_, str>> = [stamp].into_iter().chain(details).collect();
+        let (head, pieces) = encode(grounds, note, &details);
+        let size: usize = pieces.iter().map(|piece| piece.len()).sum();
         let beside = self.own_folder()?.path().join("proof");
         // Not synced: its own checksums tell whether it is whole.
         let write = || {
@@ -287,13 +295,26 @@ fn forget_oldest(folder: &Path) {
     };
     let mut aged: Vec<(SystemTime, PathBuf)> = entries
         .filter_map(Result::ok)
+        .filter(|entry| !is_lines(&entry.path()))
         .filter_map(|entry| Some((entry.metadata().ok()?.modified().ok()?, entry.path())))
         .collect();
     aged.sort();
     for (_, path) in aged.iter().rev().skip(KEPT) {
         // Another process may have been first.
-        let _ = fs::remove_file(path);
+        let _ = forget(path);
     }
+}
+
+fn forget(proof: &Path) -> Result<()> {
+    for path in [proof, &lines_of(proof)] {
+        match fs::remove_file(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(fault("remove", path, 0, error));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -1,17 +1,20 @@
 //! What a run leaves of each instance for whoever does a part again: a table of
-//! small numbers, an empty line, and the lines of the results. Read in one pass,
-//! written by putting new rows and lines in the place of old ones.
-use std::{borrow::Cow, fmt::Write, ops::Range};
+//! small numbers, and beside it the lines of the results. The table is read in
+//! one pass and written by putting new rows in the place of old ones.
+use std::{borrow::Cow, fmt::Write, fs::File, ops::Range};
+
+use crate::runs::{KeptLines, Piece};
 
 /// The instances, in the order of the pipeline.
-#[derive(Debug, PartialEq)]
+#[derive(Debug)]
 pub(super) struct Details<'a> {
     text: &'a str,
+    kept: KeptLines,
     targets: Vec<bool>,
     /// Where rows, lines, files and producers of each instance begin, and where
     /// the last ones end.
     rows: Vec<usize>,
-    lines: Vec<usize>,
+    lines: Vec<u64>,
     files: Vec<usize>,
     reads: Vec<usize>,
     producers: Vec<usize>,
@@ -41,38 +44,36 @@ impl Row<'_> {
 }
 
 impl<'a> Details<'a> {
-    pub(super) fn read(text: &'a str) -> Option<Details<'a>> {
-        let mut details = Details {
-            text,
-            targets: Vec::new(),
-            rows: vec![0],
-            lines: vec![0],
-            files: vec![0],
-            reads: vec![0],
-            producers: Vec::new(),
-        };
+    /// `lines` must be as long as the table says.
+    pub(super) fn read(text: &'a str, lines: File) -> Option<Details<'a>> {
+        let (mut targets, mut rows, mut ends) = (Vec::new(), vec![0], vec![0]);
+        let (mut all_files, mut reads, mut producers) = (vec![0], vec![0], Vec::new());
         let mut rest = Unread(text.as_bytes());
-        let (mut files, mut line) = (0_usize, 0_usize);
-        while !rest.takes(b'\n') {
-            details.targets.push(rest.takes(b't'));
+        let (mut files, mut line) = (0_usize, 0_u64);
+        while !rest.0.is_empty() {
+            targets.push(rest.takes(b't'));
             files = files.checked_add(rest.number()?)?;
-            details.files.push(files);
-            line = line.checked_add(rest.takes(b' ').then(|| rest.number())??)?;
-            details.lines.push(line);
+            all_files.push(files);
+            let length = rest.takes(b' ').then(|| rest.number())??;
+            line = line.checked_add(length as u64)?;
+            ends.push(line);
             while rest.takes(b' ') {
-                details.producers.push(rest.number()?);
+                producers.push(rest.number()?);
             }
-            details.reads.push(details.producers.len());
+            reads.push(producers.len());
             rest.takes(b'\n')
-                .then(|| details.rows.push(text.len() - rest.0.len()))?;
+                .then(|| rows.push(text.len() - rest.0.len()))?;
         }
-        let start = text.len() - rest.0.len();
-        for line in &mut details.lines {
-            *line = line
-                .checked_add(start)
-                .filter(|place| text.is_char_boundary(*place))?;
-        }
-        (details.lines.last() == Some(&text.len())).then_some(details)
+        Some(Details {
+            text,
+            kept: KeptLines::new(lines, line)?,
+            targets,
+            rows,
+            lines: ends,
+            files: all_files,
+            reads,
+            producers,
+        })
     }
 
     pub(super) fn len(&self) -> usize {
@@ -97,51 +98,40 @@ impl<'a> Details<'a> {
         &self.producers[self.reads[instance]..self.reads[instance + 1]]
     }
 
-    /// The line among the results of a run that did not execute it.
-    pub(super) fn line(&self, instance: usize) -> &'a str {
-        &self.text[self.lines[instance]..self.lines[instance + 1]]
+    /// The line among the results, JSON; none where it cannot be read.
+    pub(super) fn line(&self, instance: usize) -> Option<String> {
+        self.kept.line(self.place_of_line(instance))
     }
 
     /// All lines, with others in the place of some.
-    pub(super) fn lines_with<'b>(&self, others: &[(usize, &'b str)]) -> Vec<Cow<'b, str>>
-    where
-        'a: 'b,
-    {
-        let places = others
-            .iter()
-            .map(|(i, line)| (self.place_of_line(*i), Cow::Borrowed(*line)));
-        splice(self.text, self.lines[0], places)
-    }
-
-    /// The whole text, with other rows and lines in the place of some.
-    pub(super) fn text_with(&self, others: Vec<(usize, String, String)>) -> Vec<Cow<'a, str>> {
-        let (mut rows, mut lines) = (Vec::new(), Vec::new());
-        for (i, row, line) in others {
-            rows.push((self.rows[i]..self.rows[i + 1], Cow::Owned(row)));
-            lines.push((self.place_of_line(i), Cow::Owned(line)));
+    pub(super) fn lines_with<'b>(&'b self, others: &[(usize, &'b str)]) -> Vec<Piece<'b>> {
+        let (mut next, mut all) = (0, Vec::new());
+        for (instance, line) in others {
+            let place = self.place_of_line(*instance);
+            all.push(Piece::Old(&self.kept, next..place.start));
+            all.push(Piece::New(line));
+            next = place.end;
         }
-        splice(self.text, 0, rows.into_iter().chain(lines))
+        let end = self.lines[self.len()];
+        all.push(Piece::Old(&self.kept, next..end));
+        all
     }
 
-    fn place_of_line(&self, instance: usize) -> Range<usize> {
+    /// The table, with other rows in the place of some.
+    pub(super) fn rows_with(&self, others: Vec<(usize, String)>) -> Vec<Cow<'a, str>> {
+        let (mut next, mut all) = (0, Vec::new());
+        for (instance, row) in others {
+            all.push(Cow::Borrowed(&self.text[next..self.rows[instance]]));
+            all.push(Cow::Owned(row));
+            next = self.rows[instance + 1];
+        }
+        all.push(Cow::Borrowed(&self.text[next..]));
+        all
+    }
+
+    fn place_of_line(&self, instance: usize) -> Range<u64> {
         self.lines[instance]..self.lines[instance + 1]
     }
-}
-
-/// The text from `start` on, with pieces in the place of some that follow each other.
-fn splice<'a>(
-    text: &'a str,
-    start: usize,
-    pieces: impl IntoIterator<Item = (Range<usize>, Cow<'a, str>)>,
-) -> Vec<Cow<'a, str>> {
-    let (mut next, mut all) = (start, Vec::new());
-    for (place, piece) in pieces {
-        all.push(Cow::Borrowed(&text[next..place.start]));
-        all.push(piece);
-        next = place.end;
-    }
-    all.push(Cow::Borrowed(&text[next..]));
-    all
 }
 
 /// What is not read yet.
@@ -165,39 +155,46 @@ impl Unread<'_> {
     }
 }
 
-/// The line of an instance among the results of a run that did not execute it.
-pub(super) fn unexecuted(line: &str) -> String {
-    line.replacen("\"executed\":true", "\"executed\":false", 1)
-}
-
 #[cfg(test)]
 pub(super) mod tests {
-    use super::*;
+    use std::fs;
 
-    /// The text of instances that read these, all asked for, with a file each.
-    pub(in crate::cli) fn written(producers: &[&[usize]]) -> String {
+    use super::*;
+    use crate::runs::write_results;
+
+    /// A file of these lines.
+    fn file(lines: &[&str]) -> File {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("lines");
+        let pieces: Vec<Piece<'_>> = lines.iter().copied().map(Piece::New).collect();
+        write_results(&path, &pieces).unwrap();
+        File::open(path).unwrap()
+    }
+
+    /// The table of instances that read these, all asked for, with a file and an
+    /// empty line each, and the lines.
+    pub(in crate::cli) fn written(producers: &[&[usize]]) -> (String, File) {
         let mut text = String::new();
         for producers in producers {
             let row = Row {
                 target: true,
                 files: 1,
-                line: 0,
+                line: 2,
                 producers,
             };
             row.write(&mut text);
         }
-        text.push('\n');
-        text
+        (text, file(&vec![",\n"; producers.len()]))
     }
 
-    fn whole(pieces: &[Cow<'_, str>]) -> String {
-        pieces.concat()
+    fn read<'a>(text: &'a str, lines: &[&str]) -> Option<Details<'a>> {
+        Details::read(text, file(lines))
     }
 
     #[test]
     fn details_return_as_they_were() {
-        let text = "t2 7 0 17\n1 4\nt0 0 1\n\n{\"a\"},\n{},\n";
-        let details = Details::read(text).unwrap();
+        let text = "t2 7 0 17\n1 4\nt0 4 1\n";
+        let details = read(text, &["{\"a\"},\n", "{},\n", "[],\n"]).unwrap();
         assert_eq!(details.len(), 3);
         assert_eq!(
             (details.files(0), details.files(1), details.all_files()),
@@ -208,10 +205,8 @@ pub(super) mod tests {
             (&[0, 17][..], &[][..])
         );
         assert_eq!(details.producers(2), [1]);
-        assert_eq!(
-            [details.line(0), details.line(1), details.line(2)],
-            ["{\"a\"},\n", "{},\n", ""]
-        );
+        let lines = [0, 1, 2].map(|i| details.line(i).unwrap());
+        assert_eq!(lines, ["{\"a\"}", "{}", "[]"]);
         let targets = [0, 1, 2].map(|i| details.is_target(i));
         assert_eq!(targets, [true, false, true]);
         let mut table = String::new();
@@ -219,53 +214,55 @@ pub(super) mod tests {
             let row = Row {
                 target,
                 files: details.files(i).len(),
-                line: details.line(i).len(),
+                line: lines[i].len() + 2,
                 producers: details.producers(i),
             };
             row.write(&mut table);
         }
-        assert!(text.starts_with(&format!("{table}\n")));
-        assert_eq!(whole(&details.text_with(Vec::new())), text);
+        assert_eq!(text, table);
+        assert_eq!(details.rows_with(Vec::new()).concat(), text);
     }
 
     #[test]
     fn rows_and_lines_are_put_in_the_place_of_others() {
-        let text = "t1 2\nt1 2\nt1 2\n\na\nb\nc\n";
-        let details = Details::read(text).unwrap();
-        assert_eq!(whole(&details.lines_with(&[])), "a\nb\nc\n");
-        let lines = details.lines_with(&[(0, "A\n"), (2, "see\n")]);
-        assert_eq!(whole(&lines), "A\nb\nsee\n");
-        let other = (1, "2 4 0\n".to_owned(), "bee\n".to_owned());
-        let now = whole(&details.text_with(vec![other]));
-        assert_eq!(now, "t1 2\n2 4 0\nt1 2\n\na\nbee\nc\n");
-        assert_eq!(Details::read(&now).unwrap().line(1), "bee\n");
+        let text = "t1 3\nt1 3\nt1 3\n";
+        let details = read(text, &["a,\n", "b,\n", "c,\n"]).unwrap();
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("now");
+        let lines = |others: &[(usize, &str)]| {
+            write_results(&path, &details.lines_with(others)).unwrap();
+            fs::read_to_string(&path).unwrap()
+        };
+        assert_eq!(lines(&[]), "{\"instances\":[\na,\nb,\nc\n]}\n");
+        let now = lines(&[(0, "A,\n"), (2, "see,\n")]);
+        assert_eq!(now, "{\"instances\":[\nA,\nb,\nsee\n]}\n");
+        lines(&[(1, "bee,\n")]);
+        let row = (1, "2 5 0\n".to_owned());
+        let table = details.rows_with(vec![row]).concat();
+        assert_eq!(table, "t1 3\n2 5 0\nt1 3\n");
+        let now = Details::read(&table, File::open(&path).unwrap()).unwrap();
+        assert_eq!([0, 1, 2].map(|i| now.line(i).unwrap()), ["a", "bee", "c"]);
     }
 
     #[test]
     fn garbage_is_none() {
         for text in [
-            "",
-            "\n\n",
-            "t\n\n",
-            "1\n\n",
-            "1 2\n\n",
-            "1 2\n\nabc",
-            "1 1\n\n\u{e9}",
-            "1 2 x\n\nab",
-            "1 2\nab",
-            "1 2 99999999999999999999999\n\nab",
-            "99999999999999999999999 2\n\nab",
+            "\n",
+            "t\n",
+            "1\n",
+            "1 3",
+            "1 3 \n",
+            "1 3 x\n",
+            "1 2\n",
+            "1 4\n",
+            "1 3\nab",
+            "1 3\n1 99999999999999999999999\n",
+            "1 3\n1 18446744073709551615\n",
+            "99999999999999999999999 3\n",
         ] {
-            assert_eq!(Details::read(text), None, "{text:?}");
+            assert!(read(text, &["a,\n"]).is_none(), "{text:?}");
         }
-        assert_eq!(Details::read("\n").map(|details| details.len()), Some(0));
-    }
-
-    #[test]
-    fn only_the_word_executed_changes() {
-        let line = r#"{"instance":"\"executed\":true","executed":true}"#;
-        let expected = r#"{"instance":"\"executed\":true","executed":false}"#;
-        assert_eq!(unexecuted(line), expected);
-        assert_eq!(unexecuted(expected), expected);
+        assert!(read("1 3\n", &["a,\n"]).is_some());
+        assert_eq!(read("", &[]).map(|details| details.len()), Some(0));
     }
 }

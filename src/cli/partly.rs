@@ -42,10 +42,10 @@ pub(super) fn run(
     (cache, proof, removals): (&Cache, &Proof, Option<SystemTime>),
     note: &Note<'_>,
 ) -> Result<Option<Exit>, Failure> {
-    let Some(text) = (!note.head.report).then(|| proof.details()).flatten() else {
+    let Some((text, lines)) = (!note.head.report).then(|| proof.details()).flatten() else {
         return Ok(None);
     };
-    let Some(details) = Details::read(&text) else {
+    let Some(details) = Details::read(&text, lines) else {
         return Ok(None);
     };
     let copies = proof.files().saturating_sub(details.all_files());
@@ -238,8 +238,8 @@ mod tests {
         // 0 -> 1 -> 2, 3 -> 4, 2 and 4 -> 5, and others.
         let mut producers: Vec<&[usize]> = vec![&[], &[0], &[1], &[], &[3], &[2, 4]];
         producers.resize(20, &[]);
-        let text = written(&producers);
-        let details = Details::read(&text).unwrap();
+        let (text, lines) = written(&producers);
+        let details = Details::read(&text, lines).unwrap();
         assert_eq!(chosen(affected(&[0], &details)), Some(vec![0, 1, 2, 5]));
         assert_eq!(chosen(affected(&[4, 4], &details)), Some(vec![4, 5]));
         assert_eq!(chosen(affected(&[5], &details)), Some(vec![5]));
@@ -257,8 +257,8 @@ mod tests {
     fn what_reads_itself_or_a_later_one_is_garbage() {
         let mut producers: Vec<&[usize]> = vec![&[], &[9]];
         producers.resize(8, &[]);
-        let text = written(&producers);
-        let details = Details::read(&text).unwrap();
+        let (text, lines) = written(&producers);
+        let details = Details::read(&text, lines).unwrap();
         let chosen = affected(&[1], &details).unwrap();
         assert_eq!(needed(&chosen, &details), None);
     }

@@ -13,7 +13,7 @@ use crate::{
     cache::{Cache, Content, Grounds, Proof},
     cli::{
         answer::Spent,
-        details::{Details, Row, unexecuted},
+        details::{Details, Row},
         note::{Head, Note},
         results::Published,
         run::{OwnLines, standing},
@@ -22,7 +22,7 @@ use crate::{
     digest::Digest,
     engine::{Event, Plan, RunTotals, StagePlan, State},
     pipeline::InstanceId,
-    runs::{LINE_END, ResultLine},
+    runs::{LINE_END, Piece, ResultLine},
 };
 
 /// The instances that stand, around those that are looked at.
@@ -138,13 +138,23 @@ impl<'a> Rest<'a> {
     }
 
     /// The lines of the results that are there in the end; `own` are those of the part.
-    pub(super) fn result_lines<'o>(&'o self, own: &'o OwnLines) -> Vec<Cow<'o, str>> {
+    pub(super) fn result_lines<'o>(&'o self, own: &'o OwnLines) -> Vec<Piece<'o>> {
         let now = |inside: &Inside| {
             let line = own.get(&inside.id).map_or("", String::as_str);
             (inside.place, line)
         };
         let others: Vec<(usize, &str)> = self.inside.iter().map(now).collect();
         self.details.lines_with(&others)
+    }
+
+    /// Whether these are the lines that were there before.
+    pub(super) fn are_as_before(&self, own: &OwnLines) -> bool {
+        self.inside.iter().all(|inside| {
+            let line = own
+                .get(&inside.id)
+                .and_then(|line| line.strip_suffix(LINE_END));
+            line.is_some() && line == self.details.line(inside.place).as_deref()
+        })
     }
 
     /// What the instances of the part gave, by the name of the output, when the
@@ -165,8 +175,7 @@ impl<'a> Rest<'a> {
 
     /// What the last run left of an instance.
     fn result(&self, instance: usize) -> Option<ResultLine> {
-        let line = self.details.line(instance);
-        serde_json::from_str(line.strip_suffix(LINE_END).unwrap_or(line)).ok()
+        serde_json::from_str(&self.details.line(instance)?).ok()
     }
 
     /// What all results took, where the part took `now`.
@@ -200,7 +209,7 @@ impl<'a> Rest<'a> {
         &self,
         cache: &Cache,
         done: &Finished<'_>,
-        (published, own): (&Published, &OwnLines),
+        own: &OwnLines,
     ) -> Option<Word<'_>> {
         if self.removals.is_none() || cache.removals() != self.removals {
             return None;
@@ -212,7 +221,7 @@ impl<'a> Rest<'a> {
         };
         let mut grounds = Grounds::default();
         let details = self.instances_now(cache, done, own, &mut grounds)?;
-        self.copies(cache, published, &mut grounds)?;
+        self.copies(cache, done.published, &mut grounds)?;
         self.outside(done, &mut grounds);
         Some(Word {
             grounds,
@@ -228,7 +237,7 @@ impl<'a> Rest<'a> {
         done: &Finished<'_>,
         own: &OwnLines,
         grounds: &mut Grounds<'a>,
-    ) -> Option<Vec<Cow<'_, str>>> {
+    ) -> Option<Vec<Cow<'a, str>>> {
         let mut others = Vec::with_capacity(self.inside.len());
         // Files before are taken over.
         let mut next = 0;
@@ -238,8 +247,9 @@ impl<'a> Rest<'a> {
             affected,
         } in &self.inside
         {
-            let line = unexecuted(own.get(id)?);
-            if !affected && line != self.details.line(*place) {
+            let line = own.get(id)?;
+            let before = || self.details.line(*place);
+            if !affected && line.strip_suffix(LINE_END) != before().as_deref() {
                 // Others read it as it was.
                 return None;
             }
@@ -256,10 +266,10 @@ impl<'a> Rest<'a> {
                 producers: self.details.producers(*place),
             };
             now.write(&mut row);
-            others.push((*place, row, line));
+            others.push((*place, row));
         }
         grounds.files_of(self.proof, next..self.details.all_files());
-        Some(self.details.text_with(others))
+        Some(self.details.rows_with(others))
     }
 
     /// The copies: those that this run wrote as they are now. All others stand.

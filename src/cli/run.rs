@@ -6,7 +6,7 @@ use std::{
     env,
     fs::File,
     io::{self, BufWriter, IsTerminal, Write, sink, stderr, stdout},
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::OnceLock,
     thread,
 };
@@ -14,7 +14,7 @@ use std::{
 use anyhow::Context as _;
 
 use crate::{
-    cache::{Cache, RecordIndex, StatIndex},
+    cache::{Cache, Lines, RecordIndex, StatIndex},
     cli::{
         answer::{self, Answer},
         args, cost,
@@ -36,7 +36,7 @@ use crate::{
     },
     pipeline::{InstanceId, Pipeline},
     progress::{Json, Live, Plain, Reader},
-    runs::{Journal, LINE_END, Papers, ResultLine, logs_of},
+    runs::{Journal, LINE_END, Papers, Piece, ResultLine, logs_of, write_results},
 };
 
 /// Bytes of events put together before they are written: thousands tell at once
@@ -197,11 +197,17 @@ pub(super) fn perform(
         },
     )?;
     let own = scene.own_lines(&outcome);
-    journal.keep_results(&match scene.rest {
+    let pieces = match scene.rest {
         Some(rest) => rest.result_lines(&own),
-        None => own.values().map(|line| line.as_str().into()).collect(),
-    });
-    scene.conclude((cache, call), &outcome, &shelf.close()?, &own)
+        None => own.values().map(|line| Piece::New(line)).collect(),
+    };
+    let kept = journal.keep_results(&pieces);
+    let write = |path: &Path| write_results(path, &pieces);
+    let lines = match &kept {
+        Some(path) => Lines::At(path),
+        None => Lines::Written(&write),
+    };
+    scene.conclude((cache, call), &outcome, &shelf.close()?, (&own, &lines))
 }
 
 /// The key of an instance that is cached by a plan.
@@ -256,7 +262,7 @@ impl Scene<'_> {
         (cache, call): (&Cache, Option<&Call>),
         outcome: &Outcome,
         published: &Published,
-        own: &OwnLines,
+        lines: (&OwnLines, &Lines<'_>),
     ) -> Result<(RunTotals, Vec<String>), Failure> {
         let pipeline = self.pipeline;
         let report = answer::write_report(pipeline, outcome, cache, &published.folder)?;
@@ -282,8 +288,8 @@ impl Scene<'_> {
         };
         if let Some(call) = call.filter(|_| done.is_whole()) {
             match self.rest {
-                Some(rest) => call.remember_part(cache, rest, &done, (published, own)),
-                None => call.remember(cache, &done, own),
+                Some(rest) => call.remember_part(cache, rest, &done, lines),
+                None => call.remember(cache, &done, lines),
             }
         }
         let slow = outcome.results.values().filter(|done| done.executed);

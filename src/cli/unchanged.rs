@@ -14,11 +14,11 @@ use std::{
 use serde_json::json;
 
 use crate::{
-    cache::{Cache, Grounds, Pieces, Proof, StatIndex},
+    cache::{Cache, Grounds, Lines, Pieces, Proof, StatIndex},
     cli::{
         answer::{self, Answer, Spent},
         args,
-        details::{Row, unexecuted},
+        details::Row,
         exit::{Exit, Failure},
         note::{Head, Note, instance_lines, places},
         partly,
@@ -92,11 +92,16 @@ impl Call {
     }
 
     /// Leaves word for the next run, after one that has all that was asked for.
-    /// `lines` are the results as the folder of a run has them. Best effort:
-    /// without it the next run looks at everything.
-    pub(super) fn remember(&self, cache: &Cache, done: &Finished<'_>, lines: &OwnLines) {
-        if let Some(word) = done.word(cache, lines) {
-            self.leave(cache, &word, None);
+    /// `own` are the lines of the results, `lines` is where they come from. Best
+    /// effort: without it the next run looks at everything.
+    pub(super) fn remember(
+        &self,
+        cache: &Cache,
+        done: &Finished<'_>,
+        (own, lines): (&OwnLines, &Lines<'_>),
+    ) {
+        if let Some(word) = done.word(cache, own) {
+            self.leave(cache, &word, lines, None);
         }
     }
 
@@ -106,16 +111,26 @@ impl Call {
         cache: &Cache,
         rest: &Rest<'_>,
         done: &Finished<'_>,
-        results: (&Published, &OwnLines),
+        (own, lines): (&OwnLines, &Lines<'_>),
     ) {
-        if let Some(word) = rest.word(cache, done, results) {
-            self.leave(cache, &word, Some(rest.proof));
+        if let Some(word) = rest.word(cache, done, own) {
+            let lines = if rest.are_as_before(own) {
+                &Lines::AsBefore
+            } else {
+                lines
+            };
+            self.leave(cache, &word, lines, Some(rest.proof));
         }
     }
 
-    fn leave(&self, cache: &Cache, word: &Word<'_>, earlier: Option<&Proof>) {
+    fn leave(&self, cache: &Cache, word: &Word<'_>, lines: &Lines<'_>, earlier: Option<&Proof>) {
         let texts: (&Pieces<'_>, &Pieces<'_>) = (&word.note, &word.details);
-        let _ = cache.leave_proof(&self.name, &word.grounds, texts, earlier);
+        let _ = cache.leave_proof(
+            &self.name,
+            &word.grounds,
+            (texts.0, texts.1, lines),
+            earlier,
+        );
     }
 }
 
@@ -244,8 +259,7 @@ impl Finished<'_> {
     /// What the long way would look at: externals, records, bytes that somebody
     /// asked for, copies. And what a part needs to know.
     fn grounds(&self, cache: &Cache, own: &OwnLines) -> (Grounds<'static>, String) {
-        let (mut grounds, mut table, mut lines) =
-            (Grounds::default(), String::new(), String::new());
+        let (mut grounds, mut table) = (Grounds::default(), String::new());
         let mut positions = vec![None; self.pipeline.instances.len()];
         for (i, (id, done)) in self.outcome.results.iter().enumerate() {
             positions[id.0] = Some(i);
@@ -253,15 +267,13 @@ impl Finished<'_> {
             stand_on(&mut grounds, cache, done, target);
             let producers = self.graph.producers(*id);
             let producers: Vec<usize> = producers.filter_map(|id| positions[id.0]).collect();
-            let line = own.get(id).map(|line| unexecuted(line)).unwrap_or_default();
             let row = Row {
                 target,
                 files: grounds.len() - before,
-                line: line.len(),
+                line: own.get(id).map_or(0, String::len),
                 producers: &producers,
             };
             row.write(&mut table);
-            lines.push_str(&line);
         }
         let page = self.page.map(Path::to_owned);
         for copy in self.published.files().chain(page) {
@@ -284,7 +296,7 @@ impl Finished<'_> {
         if untold > partly::most(self.outcome.results.len()) {
             grounds.doubt();
         }
-        (grounds, format!("{table}\n{lines}"))
+        (grounds, table)
     }
 }
 

@@ -1,7 +1,6 @@
 //! Writes a run's folder while it runs. It is for people afterwards: a full
 //! disk is told by what needs it, and stops no run here.
 use std::{
-    borrow::Cow,
     collections::BTreeMap,
     fs::{self, File},
     io::{self, BufWriter, Write},
@@ -9,16 +8,17 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::{
-    cache::{Cache, Content, LiveRun},
-    digest::Key,
+    cache::{Cache, LiveRun},
     disk,
-    engine::{Done, Event, Moment},
-    pipeline::{InstanceId, Pipeline},
+    engine::{Event, Moment},
     progress::{Json, Reader, Tally, log_name},
-    runs::Environment,
+    runs::{
+        Environment,
+        results::{Piece, write_results},
+    },
 };
 
 const PIPELINE: &str = "pipeline.toml";
@@ -28,10 +28,8 @@ pub(super) const EVENTS: &str = "events.jsonl";
 pub(super) const LOGS: &str = "logs";
 pub(super) const RESULTS: &str = "results.json";
 pub(super) const STATUS: &str = "status.json";
-/// Between the results of a run.
-pub const LINE_END: &str = ",\n";
 /// Bytes put together before they are written.
-const BUFFER: usize = 1 << 16;
+pub(super) const BUFFER: usize = 1 << 16;
 /// The tally is written at most this often.
 const STATUS_MS: u64 = 1000;
 
@@ -42,42 +40,6 @@ pub struct Papers<'a> {
     /// Writes the plan as JSON.
     pub plan: &'a dyn Fn(&mut dyn Write) -> io::Result<()>,
     pub jobs: u32,
-}
-
-/// What a run ended with.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct Results {
-    /// In the order of the pipeline.
-    pub instances: Vec<ResultLine>,
-}
-
-/// One instance that has a result.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct ResultLine {
-    pub instance: String,
-    pub stage: String,
-    pub kind: String,
-    pub key: Key,
-    /// By this run, rather than an earlier one.
-    pub executed: bool,
-    pub duration_ms: u64,
-    pub outputs: BTreeMap<String, Content>,
-}
-
-impl ResultLine {
-    /// What a run that is over says of an instance.
-    pub fn of(pipeline: &Pipeline, id: InstanceId, done: &Done) -> ResultLine {
-        let stage = pipeline.stage_of(id);
-        ResultLine {
-            instance: pipeline.label(id),
-            stage: stage.name.clone(),
-            kind: stage.kind.name.to_owned(),
-            key: done.key,
-            executed: done.executed,
-            duration_ms: done.duration_ms,
-            outputs: (*done.outputs).clone(),
-        }
-    }
 }
 
 /// Made at the first thing that executes; a run that does nothing leaves nothing.
@@ -118,13 +80,14 @@ impl<'a> Journal<'a> {
         }
     }
 
-    /// Keeps keys and outputs, once the run is over: a [`ResultLine`] each, as
-    /// JSON, with [`LINE_END`] behind it, in the order of the pipeline. A piece
-    /// has any number of them.
-    pub fn keep_results(&self, lines: &[Cow<'_, str>]) {
-        if let Folder::Open(open) = &self.folder {
-            let _ = write_results(&open.place.join(RESULTS), lines);
-        }
+    /// Keeps keys and outputs, once the run is over; where, if anything of the
+    /// run is kept.
+    pub fn keep_results(&self, pieces: &[Piece<'_>]) -> Option<PathBuf> {
+        let Folder::Open(open) = &self.folder else {
+            return None;
+        };
+        let path = open.place.join(RESULTS);
+        write_results(&path, pieces).ok().map(|()| path)
     }
 
     /// Whether anything of the run is kept.
@@ -222,24 +185,12 @@ fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
     write_pieces(path, &|out| out.write_all(&text))
 }
 
-fn write_results(path: &Path, lines: &[Cow<'_, str>]) -> Result<()> {
-    let mut lines: Vec<&str> = lines.iter().map(|piece| &**piece).collect();
-    lines.retain(|piece| !piece.is_empty());
-    if let Some(last) = lines.last_mut() {
-        *last = last.strip_suffix(LINE_END).unwrap_or(last);
-    }
-    write_pieces(path, &|out| {
-        out.write_all(b"{\"instances\":[\n")?;
-        lines
-            .iter()
-            .try_for_each(|piece| out.write_all(piece.as_bytes()))?;
-        out.write_all(b"\n]}\n")
-    })
-}
-
 /// What is too long to be put together first. Whoever reads meanwhile sees the
 /// old or the new.
-fn write_pieces(path: &Path, tell: &dyn Fn(&mut dyn Write) -> io::Result<()>) -> Result<()> {
+pub(super) fn write_pieces(
+    path: &Path,
+    tell: &dyn Fn(&mut dyn Write) -> io::Result<()>,
+) -> Result<()> {
     let beside = path.with_extension("new");
     let write = || {
         let mut file = BufWriter::with_capacity(BUFFER, File::create(&beside)?);

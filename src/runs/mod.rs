@@ -17,10 +17,12 @@ mod find;
 mod journal;
 mod logs;
 mod past;
+mod results;
 
 pub use diff::{Change, Diff, InstanceDiff, NumberDiff, diff};
 pub use environment::Environment;
 pub use find::find;
-pub use journal::{Journal, LINE_END, Papers, ResultLine, Results};
+pub use journal::{Journal, Papers};
 pub use logs::{PassLog, Wanted, logs_of, pass_logs};
 pub use past::{Past, Verdict};
+pub use results::{KeptLines, LINE_END, Piece, ResultLine, Results, write_results};

@@ -16,13 +16,17 @@ fn leave_after(cache: &Cache, grounds: &Grounds<'_>, note: &str, earlier: Option
     let (first, second) = note.split_at(note.len() / 2);
     let texts = ([first.into(), second.into()], ["det".into(), "ails".into()]);
     let texts: (&Pieces<'_>, &Pieces<'_>) = (&texts.0, &texts.1);
+    let write = |path: &Path| Ok(fs::write(path, "lines")?);
+    let texts = (texts.0, texts.1, &Lines::Written(&write));
     cache.leave_proof(&name(), grounds, texts, earlier).unwrap();
 }
 
 /// The note of a proof that nothing moved.
 fn note(cache: &Cache) -> Option<String> {
     let proof = cache.proof(&name())?;
-    assert_eq!(proof.details().unwrap(), "details");
+    let (details, lines) = proof.details().unwrap();
+    assert_eq!(details, "details");
+    assert_eq!(io::read_to_string(lines).unwrap(), "lines");
     let still = proof.moved().is_empty();
     still.then(|| proof.note().to_owned())
 }
@@ -190,15 +194,17 @@ fn an_old_proof_makes_way_for_a_look_at_the_records() {
 
 #[test]
 fn a_torn_proof_is_none_and_the_oldest_go() {
-    let (_place, cache) = cache();
+    let (place, cache) = cache();
     let path = cache.proof_path(&name());
     leave(&cache, &Grounds::default(), "note");
+    let lines = place.path().join("lines");
+    fs::write(&lines, "").unwrap();
     let whole = fs::read(&path).unwrap();
+    let details = whole.len() - cache.proof(&name()).unwrap().head.details;
     for length in 0..whole.len() {
         fs::write(&path, &whole[..length]).unwrap();
         assert!(cache.proof(&name()).is_none(), "{length}");
     }
-    let details = whole.len() - "details".len();
     for at in 0..whole.len() {
         let mut bad = whole.clone();
         bad[at] ^= 1;
@@ -208,14 +214,45 @@ fn a_torn_proof_is_none_and_the_oldest_go() {
             None => assert!(at < details, "{at}"),
         }
     }
-    fs::remove_file(&path).unwrap();
     for i in 0..KEPT + 5 {
         let name = Digest::of(i.to_string().as_bytes());
         let grounds = Grounds::default();
         cache
-            .leave_proof(&name, &grounds, (&[], &[]), None)
+            .leave_proof(&name, &grounds, (&[], &[], &Lines::At(&lines)), None)
             .unwrap();
     }
     let left = fs::read_dir(cache.root().join("proofs")).unwrap().count();
-    assert_eq!(left, KEPT);
+    assert_eq!(left, 2 * KEPT);
+}
+
+#[test]
+fn lines_are_those_that_were_left() {
+    let (place, cache) = cache();
+    let run = place.path().join("results");
+    let left = |lines: &Lines<'_>| {
+        let texts: (&Pieces<'_>, &Pieces<'_>) = (&[], &[]);
+        let texts = (texts.0, texts.1, lines);
+        let grounds = Grounds::default();
+        cache.leave_proof(&name(), &grounds, texts, None).unwrap();
+        let (_, lines) = cache.proof(&name())?.details()?;
+        io::read_to_string(lines).ok()
+    };
+    fs::write(&run, "one").unwrap();
+    assert_eq!(left(&Lines::At(&run)).as_deref(), Some("one"));
+    assert_eq!(left(&Lines::AsBefore).as_deref(), Some("one"));
+    // Whoever tidies up among old runs takes nothing away.
+    fs::remove_file(&run).unwrap();
+    assert_eq!(left(&Lines::AsBefore).as_deref(), Some("one"));
+    fs::write(&run, "two").unwrap();
+    assert_eq!(left(&Lines::At(&run)).as_deref(), Some("two"));
+    let proof = || cache.proof(&name()).unwrap();
+    assert!(proof().details().is_some());
+    fs::write(&run, "who").unwrap();
+    assert!(proof().details().is_none());
+    fs::remove_file(lines_of(&cache.proof_path(&name()))).unwrap();
+    assert!(proof().details().is_none());
+    let texts: (&Pieces<'_>, &Pieces<'_>) = (&[], &[]);
+    let gone = (texts.0, texts.1, &Lines::AsBefore);
+    let left = cache.leave_proof(&name(), &Grounds::default(), gone, None);
+    left.unwrap_err();
 }

@@ -18,7 +18,9 @@ pub(super) struct Proofs(BTreeSet<(u64, SystemTime)>);
 impl Proofs {
     pub(super) fn of(project: &Project) -> Proofs {
         let proofs = fs::read_dir(project.file("cache/proofs"));
-        let proofs = proofs.into_iter().flatten().map(|proof| proof.unwrap());
+        let files = proofs.into_iter().flatten().map(|file| file.unwrap());
+        // The others hold lines.
+        let proofs = files.filter(|file| file.path().extension().is_none());
         let proofs = proofs.map(|proof| proof.metadata().unwrap());
         Proofs(
             proofs
