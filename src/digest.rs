@@ -1,7 +1,8 @@
 //! Content digests (BLAKE3), keys, and the canonical JSON that keys are taken over.
 //!
 //! Everything the cache trusts goes through here: a file's digest, a tree's
-//! digest (that of its sorted listing), a manifest's key. Holds no paths.
+//! digest (that of its sorted listing), a manifest's key; and the checksums of
+//! what it only derives. Holds no paths.
 mod checksum;
 mod hashing;
 mod object_id;

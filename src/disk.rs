@@ -3,9 +3,10 @@
 //! one alone may work at. Nothing here is durable; that is the cache's.
 use std::{
     ffi::CString,
-    fs, io,
+    fs::{self, File},
+    io,
     mem::MaybeUninit,
-    os::unix::ffi::OsStrExt,
+    os::unix::{ffi::OsStrExt, fs::FileExt},
     path::Path,
     sync::atomic::{AtomicU64, Ordering},
 };
@@ -77,14 +78,38 @@ pub(crate) fn make_folder(path: &Path) -> Result<()> {
     fs::create_dir_all(path).map_err(|error| fault("create", path, 0, error))
 }
 
-/// Writes a neighbour and renames it, so that nobody sees half a file.
+/// Whether a file of lines ends with a whole one, or is empty.
+pub(crate) fn ends_whole(file: &mut File) -> io::Result<bool> {
+    let mut last = [b'\n'];
+    let size = file.metadata()?.len();
+    if size > 0 {
+        file.read_exact_at(&mut last, size - 1)?;
+    }
+    Ok(last == *b"\n")
+}
+
+/// Writes a neighbour and gives it the name, so that nobody sees half a file; after
+/// a power loss the file may be empty.
 pub(crate) fn write_beside(path: &Path, bytes: &[u8]) -> Result<()> {
+    put(path, bytes, |beside| supersede(beside, path))
+}
+
+/// The same for what nobody could make again: it is the old or the new one also
+/// after a power loss.
+pub(crate) fn write_lasting(path: &Path, bytes: &[u8]) -> Result<()> {
+    put(path, bytes, |beside| {
+        File::open(beside)?.sync_all()?;
+        fs::rename(beside, path)
+    })
+}
+
+fn put(path: &Path, bytes: &[u8], place: impl FnOnce(&Path) -> io::Result<()>) -> Result<()> {
     let parent = path.parent().unwrap_or(Path::new("."));
     make_folder(parent)?;
     // Not the file's own name, which may be as long as names can be.
     let turn = TURN.fetch_add(1, Ordering::Relaxed);
     let beside = parent.join(format!(".{}-{turn}.new", std::process::id()));
-    let written = fs::write(&beside, bytes).and_then(|()| supersede(&beside, path));
+    let written = fs::write(&beside, bytes).and_then(|()| place(&beside));
     written.map_err(|error| {
         // What cannot be removed either is no worse.
         let _ = fs::remove_file(&beside);
@@ -144,9 +169,11 @@ mod tests {
     fn a_neighbour_does_not_stay_behind() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("deep/file");
-        write_beside(&path, b"one").unwrap();
-        write_beside(&path, b"two").unwrap();
-        assert_eq!(fs::read(&path).unwrap(), b"two");
+        for write in [write_beside, write_lasting] {
+            write(&path, b"one").unwrap();
+            write(&path, b"two").unwrap();
+            assert_eq!(fs::read(&path).unwrap(), b"two");
+        }
         // A folder stands where the file should go.
         let taken = folder.path().join("deep");
         let refused = format!("{:#}", write_beside(&taken, b"x").unwrap_err());

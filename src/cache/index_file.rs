@@ -4,7 +4,7 @@ use std::{
     collections::HashMap,
     fmt::Write as _,
     fs::{File, OpenOptions},
-    io::{Read, Seek, SeekFrom, Write},
+    io::Write,
     ops::{ControlFlow, Range},
     sync::{Arc, OnceLock},
 };
@@ -21,7 +21,7 @@ use crate::{
         store::Cache,
     },
     digest::{AsItIs, Digest, Key},
-    disk::fault,
+    disk::{ends_whole, fault},
 };
 
 /// About the shortest line, in bytes.
@@ -88,16 +88,16 @@ impl IndexEntry {
 pub(super) struct Stored {
     text: Text,
     /// Found when it is asked for.
-    lines: OnceLock<Lines>,
+    places: OnceLock<Places>,
 }
 
 /// Where the lines are.
 #[derive(Debug)]
-struct Lines {
-    /// In the order of the file; empty where a later line is about the same key.
-    places: Vec<Range<usize>>,
+struct Places {
+    /// How many there are.
+    count: usize,
     /// The last line about each key that is not retired.
-    last: HashMap<Key, usize, AsItIs>,
+    last: HashMap<Key, Range<usize>, AsItIs>,
     /// Whether the header is ours and all lines but a torn last one look like
     /// lines of an index.
     sound: bool,
@@ -110,31 +110,31 @@ impl Stored {
         let ours = |text: &Text| text.at(0..HEADER.len()).as_deref() == Some(HEADER.as_bytes());
         Stored {
             text: text.filter(ours).unwrap_or(Text::Held(Vec::new())),
-            lines: OnceLock::new(),
+            places: OnceLock::new(),
         }
     }
 
-    fn lines(&self) -> &Lines {
-        self.lines.get_or_init(|| Lines::of(&self.text))
+    fn places(&self) -> &Places {
+        self.places.get_or_init(|| Places::of(&self.text))
     }
 
     /// How many lines it has, those that no longer count with them.
     pub(super) fn count(&self) -> usize {
-        self.lines().places.len()
+        self.places().count
     }
 
     pub(super) fn len(&self) -> usize {
-        self.lines().last.len()
+        self.places().last.len()
     }
 
     pub(super) fn is_sound(&self) -> bool {
-        self.lines().sound
+        self.places().sound
     }
 
     /// What the file says of a key, if that line is whole.
     pub(super) fn entry(&self, key: &Key) -> Option<IndexEntry> {
-        let lines = self.lines();
-        checked(&self.text.at(lines.places[*lines.last.get(key)?].clone())?)
+        let place = self.places().last.get(key)?;
+        checked(&self.text.at(place.clone())?)
     }
 
     /// Tells of records, unread and unchecked, the last one first. Some may be
@@ -146,12 +146,14 @@ impl Stored {
         })
     }
 
-    /// The shapes that it names, unchecked, each with a key.
+    /// The shapes that it names, unchecked, each with the last key.
     pub(super) fn shapes(&self) -> HashMap<Digest, Key, AsItIs> {
         let mut shapes = HashMap::default();
         let _ = self.latest(&mut |line| {
             let shape = line.get(SHAPE).and_then(Digest::read);
-            shapes.extend(shape.zip(key_of(line)));
+            if let Some((shape, key)) = shape.zip(key_of(line)) {
+                shapes.entry(shape).or_insert(key);
+            }
             ControlFlow::Continue(())
         });
         shapes
@@ -162,9 +164,10 @@ impl Stored {
         let shape = shape.to_string();
         let found = self.latest(&mut |line| {
             let same = line.get(SHAPE) == Some(shape.as_bytes());
-            match same && key_of(line).is_some_and(wanted) {
-                true => ControlFlow::Break(()),
-                false => ControlFlow::Continue(()),
+            if same && key_of(line).is_some_and(wanted) {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
             }
         });
         found.is_break()
@@ -172,43 +175,40 @@ impl Stored {
 
     /// All that it says, and whether every line that counts is whole.
     pub(super) fn entries(&self) -> (HashMap<Key, IndexEntry>, bool) {
-        let read = self.lines().last.keys().filter_map(|key| self.entry(key));
+        let read = self.places().last.keys().filter_map(|key| self.entry(key));
         let entries: HashMap<Key, IndexEntry> = read.map(|entry| (entry.key, entry)).collect();
         let sound = self.is_sound() && entries.len() == self.len();
         (entries, sound)
     }
 }
 
-impl Lines {
-    fn of(text: &Text) -> Lines {
+impl Places {
+    fn of(text: &Text) -> Places {
         let about = text.len() / LINE;
-        let mut lines = Lines {
-            places: Vec::with_capacity(about),
+        let mut places = Places {
+            count: 0,
             last: HashMap::with_capacity_and_hasher(about, AsItIs::default()),
             sound: text.len() > 0,
         };
         text.lines(&mut |start, line| {
             if start > 0 {
-                lines.take(start, line);
+                places.take(start, line);
             }
         });
-        lines
+        places
     }
 
     fn take(&mut self, start: usize, line: &[u8]) {
-        let end = start + line.len();
-        let (place, before) = match about(line) {
-            Some((b'+', key)) => (start..end, self.last.insert(key, self.places.len())),
-            Some((_, key)) => (end..end, self.last.remove(&key)),
-            None => {
-                self.sound &= !line.ends_with(b"\n");
-                (end..end, None)
+        self.count += 1;
+        match about(line) {
+            Some((b'+', key)) => {
+                self.last.insert(key, start..start + line.len());
             }
-        };
-        if let Some(before) = before {
-            self.places[before].end = self.places[before].start;
+            Some((_, key)) => {
+                self.last.remove(&key);
+            }
+            None => self.sound &= !line.ends_with(b"\n"),
         }
-        self.places.push(place);
     }
 }
 
@@ -272,7 +272,7 @@ fn try_append(cache: &Cache, text: &str) -> Result<()> {
             .append(true)
             .create(true)
             .open(&path)?;
-        let lead = match file.seek(SeekFrom::End(0))? {
+        let lead = match file.metadata()?.len() {
             0 => HEADER,
             _ if ends_whole(&mut file)? => "",
             // After a torn tail our line must still begin a line.
@@ -281,13 +281,6 @@ fn try_append(cache: &Cache, text: &str) -> Result<()> {
         file.write_all(format!("{lead}{text}").as_bytes())
     };
     write().map_err(|error| fault("write", &path, text.len() as u64, error))
-}
-
-fn ends_whole(file: &mut File) -> std::io::Result<bool> {
-    let mut last = [0];
-    file.seek(SeekFrom::End(-1))?;
-    file.read_exact(&mut last)?;
-    Ok(last == *b"\n")
 }
 
 fn closed(text: &str) -> String {

@@ -121,7 +121,7 @@ impl Seen<'_> {
 /// Results of some shapes or families, as lines spell those.
 struct Sought {
     groups: BTreeMap<Vec<u8>, (Digest, Costs)>,
-    /// How many groups lack some.
+    /// How many groups have fewer than [`ENOUGH`].
     open: usize,
 }
 

@@ -171,7 +171,10 @@ mod tests {
 
     const START: usize = 5;
 
-    fn told(path: &Path, hold: Hold) -> (Vec<(usize, Vec<u8>)>, Vec<Vec<u8>>) {
+    type Line = Vec<u8>;
+
+    /// All lines with where they begin, and what is told from the end.
+    fn told(path: &Path, hold: Hold) -> (Vec<(usize, Line)>, Vec<Line>) {
         let text = Text::open(path, hold).unwrap();
         let (mut all, mut latest) = (Vec::new(), Vec::new());
         text.lines(&mut |start, line| all.push((start, line.to_vec())));

@@ -62,7 +62,7 @@ pub use index_glance::{Costs, EarlierCosts};
 pub use lease::{Lease, Leased};
 pub use live::LiveRun;
 pub use pin::{Pin, Roots};
-pub use proof::Proof;
+pub use proof::{Proof, Texts};
 pub use proof_file::Pieces;
 pub use proof_lines::Lines;
 pub use read::Broken;

@@ -5,8 +5,8 @@
 //!
 //! Derived and never the truth: a proof that is lost, torn, stale or garbage
 //! costs the next run a longer look, nothing else. One file a name, and one of
-//! lines beside it (see `proof_lines`); the name must say everything that is not
-//! a file (arguments, program, folder, text).
+//! lines beside it (see `proof_lines`), which the proof knows by its stamp; the
+//! name must say everything that is not a file (arguments, program, folder, text).
 use std::{
     borrow::Cow,
     fs::{self, File},
@@ -55,6 +55,33 @@ pub struct Proof {
     since: SystemTime,
 }
 
+/// What was left for whoever does a part again, but the lines.
+pub struct Left {
+    text: String,
+    /// Where the stamp of the lines ends.
+    stamp: usize,
+}
+
+impl Left {
+    pub fn details(&self) -> &str {
+        &self.text[self.stamp + 1..]
+    }
+
+    /// What tells the file of lines from others.
+    pub fn stamp(&self) -> &str {
+        &self.text[..self.stamp]
+    }
+}
+
+/// The texts of a new proof.
+pub struct Texts<'a> {
+    /// What is handed back while nothing moved.
+    pub note: &'a Pieces<'a>,
+    /// For whoever does a part again.
+    pub details: &'a Pieces<'a>,
+    pub lines: &'a Lines<'a>,
+}
+
 struct Outside {
     readers: Range<usize>,
     path: Range<usize>,
@@ -96,16 +123,17 @@ impl Proof {
         self.part(&self.files[place])
     }
 
-    /// What was left for whoever does a part again, details and lines; none where
-    /// either is not whole.
-    pub fn details(&self) -> Option<(String, File)> {
+    /// What was left for whoever does a part again, with the lines; none where it is
+    /// not whole, or the lines are others.
+    pub fn left(&self) -> Option<(Left, File)> {
         let mut bytes = Vec::with_capacity(self.head.details);
         (&self.rest).read_to_end(&mut bytes).ok()?;
         let whole = Checksum::of(&bytes) == self.head.details_check;
         let text = String::from_utf8(bytes).ok().filter(|_| whole)?;
-        let (stamp, details) = text.split_once('\n')?;
-        let lines = stamped(&self.lines, stamp)?;
-        Some((details.to_owned(), lines))
+        let stamp = text.find('\n')?;
+        let left = Left { text, stamp };
+        let lines = stamped(&self.lines, left.stamp())?;
+        Some((left, lines))
     }
 
     /// The lines of files at `places`.
@@ -241,9 +269,9 @@ impl Cache {
         proof.look(self.root()).then_some(proof)
     }
 
-    /// Leaves a proof, unless it cannot hold. `details` and `lines` are for whoever
-    /// does a part again. After a part of `earlier` the uses of the other records
-    /// are still those that were noted then.
+    /// Leaves a proof in the place of one of that name; none where it cannot hold or
+    /// cannot be left. After a part of `earlier` the uses of the other records are
+    /// still those that were noted then.
     ///
     /// # Errors
     /// When the cache cannot be written.
@@ -251,19 +279,35 @@ impl Cache {
         &self,
         name: &Digest,
         grounds: &Grounds<'_>,
-        (note, details, lines): (&Pieces<'_>, &Pieces<'_>, &Lines<'_>),
+        texts: &Texts<'_>,
         earlier: Option<&Proof>,
     ) -> Result<()> {
         let target = self.proof_path(name);
-        if grounds.doubtful {
-            return forget(&target);
+        let left = if grounds.doubtful {
+            Ok(())
+        } else {
+            self.write_proof(&target, grounds, texts, earlier)
+        };
+        if grounds.doubtful || left.is_err() {
+            forget(&target)?;
+        } else {
+            forget_oldest(&self.root().join("proofs"));
         }
-        let folder = self.root().join("proofs");
-        ensure_dir(&folder)?;
-        let stamp: Cow<'_, str> = lines.put(self, &lines_of(&target))?.into();
-        let details = details.iter().map(|piece| Cow::Borrowed(&**piece));
-        let details: Vec<Cow<'_, str>> = [stamp].into_iter().chain(details).collect();
-        let (head, pieces) = encode(grounds, note, &details);
+        left
+    }
+
+    fn write_proof(
+        &self,
+        target: &Path,
+        grounds: &Grounds<'_>,
+        texts: &Texts<'_>,
+        earlier: Option<&Proof>,
+    ) -> Result<()> {
+        ensure_dir(&self.root().join("proofs"))?;
+        let stamp = texts.lines.put(self, &lines_of(target))? + "\n";
+        let details = texts.details.iter().map(|piece| Cow::Borrowed(&**piece));
+        let details: Vec<Cow<'_, str>> = [stamp.into()].into_iter().chain(details).collect();
+        let (head, pieces) = encode(grounds, texts.note, &details);
         let size: usize = pieces.iter().map(|piece| piece.len()).sum();
         let beside = self.own_folder()?.path().join("proof");
         // Not synced: its own checksums tell whether it is whole.
@@ -277,11 +321,9 @@ impl Cache {
             if let Some(earlier) = earlier {
                 file.set_modified(earlier.since)?;
             }
-            supersede(&beside, &target)
+            supersede(&beside, target)
         };
-        write().map_err(|error| fault("write", &target, size as u64, error))?;
-        forget_oldest(&folder);
-        Ok(())
+        write().map_err(|error| fault("write", target, size as u64, error))
     }
 
     fn proof_path(&self, name: &Digest) -> PathBuf {
@@ -293,15 +335,22 @@ fn forget_oldest(folder: &Path) {
     let Ok(entries) = fs::read_dir(folder) else {
         return;
     };
-    let mut aged: Vec<(SystemTime, PathBuf)> = entries
-        .filter_map(Result::ok)
-        .filter(|entry| !is_lines(&entry.path()))
-        .filter_map(|entry| Some((entry.metadata().ok()?.modified().ok()?, entry.path())))
-        .collect();
-    aged.sort();
-    for (_, path) in aged.iter().rev().skip(KEPT) {
+    let files = entries.filter_map(Result::ok);
+    let aged =
+        files.filter_map(|entry| Some((entry.metadata().ok()?.modified().ok()?, entry.path())));
+    let (lines, mut proofs): (Vec<(SystemTime, PathBuf)>, Vec<_>) =
+        aged.partition(|(_, path)| is_lines(path));
+    proofs.sort();
+    for (_, path) in proofs.iter().rev().skip(KEPT) {
         // Another process may have been first.
         let _ = forget(path);
+    }
+    // Of a run that was killed before it left a proof.
+    let old = |time: &SystemTime| time.elapsed().is_ok_and(|age| age > USED_EVERY);
+    for (_, path) in lines.iter().filter(|(time, _)| old(time)) {
+        if !path.with_extension("").exists() {
+            let _ = fs::remove_file(path);
+        }
     }
 }
 

@@ -18,8 +18,8 @@ const ENDING: &str = "lines";
 
 /// Where the lines of a new proof come from.
 pub enum Lines<'a> {
-    /// They are those of the proof before.
-    AsBefore,
+    /// From the proof before, which had this stamp of them.
+    AsBefore(&'a str),
     /// They lie in a file that nobody changes.
     At(&'a Path),
     /// This writes them.
@@ -27,12 +27,12 @@ pub enum Lines<'a> {
 }
 
 impl Lines<'_> {
-    /// Brings them where they belong; gives what tells that file from others, a line.
+    /// Brings them where they belong; gives their stamp, which is none of another
+    /// file that somebody may put there.
     pub(super) fn put(&self, cache: &Cache, target: &Path) -> Result<String> {
         let beside = cache.own_folder()?.path().join(ENDING);
-        let place = || supersede(&beside, target).map_err(|error| fault("write", target, 0, error));
         match self {
-            Lines::AsBefore => {}
+            Lines::AsBefore(stamp) => return Ok((*stamp).to_owned()),
             Lines::At(path) => {
                 let _ = fs::remove_file(&beside);
                 // Not everywhere is there more than one name for a file.
@@ -40,15 +40,14 @@ impl Lines<'_> {
                 linked
                     .or_else(|_| fs::copy(path, &beside).map(|_| ()))
                     .map_err(|error| fault("copy", path, 0, error))?;
-                place()?;
             }
-            Lines::Written(write) => {
-                write(&beside)?;
-                place()?;
-            }
+            Lines::Written(write) => write(&beside)?,
         }
-        let found = fs::metadata(target).map_err(|error| fault("read", target, 0, error))?;
-        Ok(format!("{}\n", stamp(&found)))
+        let placed = || {
+            let stamp = stamp(&fs::metadata(&beside)?);
+            supersede(&beside, target).map(|()| stamp)
+        };
+        placed().map_err(|error| fault("write", target, 0, error))
     }
 }
 

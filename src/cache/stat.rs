@@ -66,9 +66,11 @@ impl StatIndex {
         StatIndex::default()
     }
 
-    /// What this one knows, for a look at a later moment; never written.
+    /// What this one knows, for a look at a later moment.
+    #[must_use]
     pub fn later(&self) -> StatIndex {
         StatIndex {
+            cache: self.cache.clone(),
             stored: Arc::clone(&self.stored),
             fresh: self.fresh.clone(),
             ..StatIndex::default()
@@ -122,8 +124,8 @@ impl StatIndex {
     }
 
     /// Writes what was learned and will be believed, together with what other
-    /// processes wrote meanwhile; nothing if nothing was. Files that are gone are forgotten in
-    /// the long run: each save looks at some.
+    /// processes wrote meanwhile; nothing if nothing was. Files that are gone are
+    /// forgotten in the long run: each save looks at some.
     pub fn save(&mut self) -> Result<()> {
         let Some(cache) = self.cache.as_ref().filter(|_| self.unsaved) else {
             return Ok(());
@@ -142,7 +144,7 @@ impl StatIndex {
         let known = others.as_ref().unwrap_or(&self.stored);
         let all = known.with(&fresh, look, &stands);
         let beside = cache.own_folder()?.path().join("stat");
-        // Not synced: after a power loss its own digest tells whether it is whole.
+        // Not synced: after a power loss its own checksum tells whether it is whole.
         let write = || {
             all.write(File::create(&beside)?)?;
             supersede(&beside, &target)

@@ -51,12 +51,11 @@ pub(super) fn write<'a>(
     write!(out, "\n],\"{STANDING}\":[")?;
     let mut separator = "\n\"";
     for key in standing {
-        out.write_all(separator.as_bytes())?;
-        separator = "\",\n\"";
-        out.write_all(key.as_bytes())?;
+        for piece in [separator, &key, "\""] {
+            out.write_all(piece.as_bytes())?;
+        }
+        separator = ",\n\"";
     }
-    let end = if separator == "\n\"" { "" } else { "\"" };
-    out.write_all(end.as_bytes())?;
     out.write_all(b"\n]}\n")
 }
 

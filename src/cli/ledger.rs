@@ -1,6 +1,6 @@
 //! What is remembered of the copies that lie in a folder of results: which is of
 //! what, and how its file looked then. A list that is lost or garbage costs the
-//! copies being made again.
+//! copies being made again, and those of what the pipeline no longer has stay.
 //!
 //! A line for each copy, sorted by name, so that one is found without reading the
 //! others; then lines that were added, which count instead of earlier ones of
@@ -20,12 +20,18 @@ use std::{
 use anyhow::Result;
 use memchr::memchr_iter;
 
-use crate::{digest::Digest, disk::fault};
+use crate::{
+    digest::Digest,
+    disk::{ends_whole, fault},
+};
 
 const NAME: &str = ".published";
-/// Bytes that a list may have, and for each copy.
+/// Bytes that may be added to any list.
 const MOST: u64 = 1 << 20;
-const LINE: u64 = 512;
+/// How often lines are added to a list that others write anew.
+const ROUNDS: usize = 3;
+/// About the bytes of a line, without the name.
+const LINE: usize = 128;
 
 /// The copies by their paths below the folder.
 #[derive(Debug, Default)]
@@ -71,10 +77,12 @@ impl Ledger {
     }
 
     pub(super) fn read(path: &Path) -> Ledger {
-        let ledger = Ledger::of_text(fs::read_to_string(path).unwrap_or_default());
+        let bytes = fs::read(path).unwrap_or_default();
+        let ledger = Ledger::of_text(String::from_utf8_lossy(&bytes).into_owned());
         let names = ledger.lines.iter().map(|line| ledger.halves(line).1);
         let is_name = |name: &str| name.starts_with('"') && name.ends_with('"');
-        if names.clone().all(is_name) && names.is_sorted_by(|a, b| a < b) {
+        let whole = ledger.text.is_empty() || ledger.text.ends_with('\n');
+        if whole && names.clone().all(is_name) && names.is_sorted_by(|a, b| a < b) {
             return ledger;
         }
         let mut sound: Vec<(&str, Reverse<usize>, &str)> = (ledger.lines.iter())
@@ -112,11 +120,12 @@ impl Ledger {
         self.differs
     }
 
-    /// Whether so many lines were added to the list of `copies` that it should be
-    /// written anew.
-    pub(super) fn has_grown(folder: &Path, copies: usize) -> bool {
+    /// Whether so many lines were added to the list of `copies`, paths, that it
+    /// should be written anew.
+    pub(super) fn has_grown<'p>(folder: &Path, copies: impl Iterator<Item = &'p str>) -> bool {
+        let lines: usize = copies.map(|copy| copy.len() + LINE).sum();
         let found = fs::metadata(Ledger::of(folder));
-        found.is_ok_and(|found| found.len() > MOST + LINE * copies as u64)
+        found.is_ok_and(|found| found.len() > MOST + 2 * lines as u64)
     }
 
     pub(super) fn len(&self) -> usize {
@@ -176,11 +185,25 @@ impl Ledger {
 
     /// Adds these to a list that lies there.
     pub(super) fn add_to(&self, path: &Path) -> Result<()> {
-        let write = || {
-            let mut file = File::options().append(true).create(true).open(path)?;
-            file.write_all(self.text.as_bytes())
+        let add = || {
+            let mut file = File::options()
+                .read(true)
+                .append(true)
+                .create(true)
+                .open(path)?;
+            // After a torn tail ours must still begin a line.
+            let lead = if ends_whole(&mut file)? { "" } else { "\n" };
+            file.write_all(format!("{lead}{}", self.text).as_bytes())?;
+            Ok(file.metadata()?.ino() == fs::metadata(path)?.ino())
         };
-        write().map_err(|error| fault("write", path, self.text.len() as u64, error))
+        let fault = |error| fault("write", path, self.text.len() as u64, error);
+        // Who writes the list anew meanwhile has not seen them.
+        for _ in 0..ROUNDS {
+            if add().map_err(fault)? {
+                break;
+            }
+        }
+        Ok(())
     }
 
     /// What is told of a copy, and its name as JSON has it.
@@ -295,15 +318,20 @@ mod tests {
         let read = Ledger::read(&path);
         assert!(read.differs());
         assert_eq!(names(&read), ["a", "b", "c", "e"]);
-        let told = |name| read.told(read.find(name).unwrap()).0.into_owned();
-        assert_eq!([told("b"), told("c")], ["two\t1\t2", "three\t1\t2"]);
+        let text = |name| read.told(read.find(name).unwrap()).0.into_owned();
+        assert_eq!([text("b"), text("c")], ["two\t1\t2", "three\t1\t2"]);
         fs::write(&path, read.text()).unwrap();
         assert!(!Ledger::read(&path).differs());
-        assert!(!Ledger::has_grown(place.path(), 0));
-        let copies = 10;
-        fs::write(&path, " ".repeat((MOST + LINE * copies) as usize + 1)).unwrap();
-        assert!(Ledger::has_grown(place.path(), copies as usize));
-        assert!(!Ledger::has_grown(place.path(), copies as usize + 1));
+        // Behind a torn tail, within a letter even.
+        let torn = [read.text().as_bytes(), b"a\tb\tc\t\"\xc3"].concat();
+        fs::write(&path, torn).unwrap();
+        assert!(Ledger::read(&path).differs());
+        filled(&["f"], &told).add_to(&path).unwrap();
+        assert_eq!(names(&Ledger::read(&path)), ["a", "b", "c", "e", "f"]);
+        let grown = |copies: &[&str]| Ledger::has_grown(place.path(), copies.iter().copied());
+        assert!(!grown(&[]));
+        fs::write(&path, " ".repeat(MOST as usize + 2 * (3 + LINE) + 1)).unwrap();
+        assert!(grown(&["abc"]) && !grown(&["abcd"]));
     }
 
     #[test]

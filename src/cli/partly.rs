@@ -42,17 +42,15 @@ pub(super) fn run(
     (cache, proof, removals): (&Cache, &Proof, Option<SystemTime>),
     note: &Note<'_>,
 ) -> Result<Option<Exit>, Failure> {
-    let Some((text, lines)) = (!note.head.report).then(|| proof.details()).flatten() else {
+    let Some((left, lines)) = (!note.head.report).then(|| proof.left()).flatten() else {
         return Ok(None);
     };
-    let Some(details) = Details::read(&text, lines) else {
+    let Some(details) = Details::read(left.details(), lines) else {
         return Ok(None);
     };
-    let copies = proof.files().saturating_sub(details.all_files());
-    if Ledger::has_grown(
-        &results_folder(args).join(note.head.pipeline.as_str()),
-        copies,
-    ) {
+    let folder = results_folder(args).join(&note.head.pipeline);
+    let copies = (details.all_files()..proof.files()).map(|place| proof.file(place));
+    if Ledger::has_grown(&folder, copies) {
         return Ok(None);
     }
     let Some(part) = Part::prepare(args, written, (cache, proof), (note, &details)) else {
@@ -69,6 +67,7 @@ pub(super) fn run(
     let rest = Rest {
         note,
         details: &details,
+        stamp: left.stamp(),
         proof,
         removals,
         text: &written.source.text,

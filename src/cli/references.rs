@@ -86,7 +86,7 @@ pub(super) fn references(pipeline: &Pipeline, ids: impl Iterator<Item = Instance
 
 /// Writes the lock in one step.
 pub(super) fn write(path: &Path, lock: &Lock) -> Result<(), Failure> {
-    Ok(disk::write_beside(path, lock.text().as_bytes())?)
+    Ok(disk::write_lasting(path, lock.text().as_bytes())?)
 }
 
 /// What references stand for now, with all files of each commit.

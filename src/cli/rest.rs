@@ -29,6 +29,8 @@ use crate::{
 pub(super) struct Rest<'a> {
     pub(super) note: &'a Note<'a>,
     pub(super) details: &'a Details<'a>,
+    /// Of the lines of the details.
+    pub(super) stamp: &'a str,
     pub(super) proof: &'a Proof,
     /// The text of the whole pipeline.
     pub(super) text: &'a str,

@@ -48,7 +48,8 @@ impl Published {
 }
 
 /// What an instance gave under a name of an output when the last run ended. All
-/// copies that it made stand.
+/// copies that it made stood when its proof was looked at, and the next proof
+/// rests on them as they were then.
 pub(super) type Earlier<'a> = dyn Fn(InstanceId, &str) -> Option<Content> + 'a;
 
 /// The folder of one run's results.

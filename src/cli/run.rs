@@ -196,18 +196,7 @@ pub(super) fn perform(
             None => tell(&event),
         },
     )?;
-    let own = scene.own_lines(&outcome);
-    let pieces = match scene.rest {
-        Some(rest) => rest.result_lines(&own),
-        None => own.values().map(|line| Piece::New(line)).collect(),
-    };
-    let kept = journal.keep_results(&pieces);
-    let write = |path: &Path| write_results(path, &pieces);
-    let lines = match &kept {
-        Some(path) => Lines::At(path),
-        None => Lines::Written(&write),
-    };
-    scene.conclude((cache, call), &outcome, &shelf.close()?, (&own, &lines))
+    scene.end((cache, call), &outcome, &shelf.close()?, &journal)
 }
 
 /// The key of an instance that is cached by a plan.
@@ -253,6 +242,28 @@ impl Scene<'_> {
             (id, line + LINE_END)
         };
         outcome.results.iter().map(line).collect()
+    }
+
+    /// Keeps the results with the run, and concludes.
+    fn end(
+        &self,
+        cache_and_call: (&Cache, Option<&Call>),
+        outcome: &Outcome,
+        published: &Published,
+        journal: &Journal<'_>,
+    ) -> Result<(RunTotals, Vec<String>), Failure> {
+        let own = self.own_lines(outcome);
+        let pieces = match self.rest {
+            Some(rest) => rest.result_lines(&own),
+            None => own.values().map(|line| Piece::New(line)).collect(),
+        };
+        let kept = journal.keep_results(&pieces);
+        let write = |path: &Path| write_results(path, &pieces);
+        let lines = match &kept {
+            Some(path) => Lines::At(path),
+            None => Lines::Written(&write),
+        };
+        self.conclude(cache_and_call, outcome, published, (&own, &lines))
     }
 
     /// Writes the page and leaves word for the next run; gives what the run

@@ -14,7 +14,7 @@ use std::{
 use serde_json::json;
 
 use crate::{
-    cache::{Cache, Grounds, Lines, Pieces, Proof, StatIndex},
+    cache::{Cache, Grounds, Lines, Proof, StatIndex, Texts},
     cli::{
         answer::{self, Answer, Spent},
         args,
@@ -114,8 +114,9 @@ impl Call {
         (own, lines): (&OwnLines, &Lines<'_>),
     ) {
         if let Some(word) = rest.word(cache, done, own) {
+            let before = Lines::AsBefore(rest.stamp);
             let lines = if rest.are_as_before(own) {
-                &Lines::AsBefore
+                &before
             } else {
                 lines
             };
@@ -124,13 +125,12 @@ impl Call {
     }
 
     fn leave(&self, cache: &Cache, word: &Word<'_>, lines: &Lines<'_>, earlier: Option<&Proof>) {
-        let texts: (&Pieces<'_>, &Pieces<'_>) = (&word.note, &word.details);
-        let _ = cache.leave_proof(
-            &self.name,
-            &word.grounds,
-            (texts.0, texts.1, lines),
-            earlier,
-        );
+        let texts = Texts {
+            note: &word.note,
+            details: &word.details,
+            lines,
+        };
+        let _ = cache.leave_proof(&self.name, &word.grounds, &texts, earlier);
     }
 }
 

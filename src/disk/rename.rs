@@ -17,13 +17,15 @@ pub(crate) fn rename_new(_from: &Path, _to: &Path) -> io::Result<()> {
 /// to the disk at once, and whoever renames pays for that; two names that change
 /// places do not.
 pub(crate) fn supersede(from: &Path, to: &Path) -> io::Result<()> {
-    if exchange(from, to).is_err() {
+    let is_folder = fs::symlink_metadata(to).is_ok_and(|found| found.is_dir());
+    if is_folder || exchange(from, to).is_err() {
         return fs::rename(from, to);
     }
-    fs::remove_file(from).inspect_err(|_| {
-        // A folder, say.
-        let _ = exchange(from, to);
-    })
+    match fs::remove_file(from) {
+        // Somebody tidied up.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        removed => removed,
+    }
 }
 
 #[cfg(target_os = "linux")]

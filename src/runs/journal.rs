@@ -198,7 +198,12 @@ pub(super) fn write_pieces(
         file.flush()?;
         disk::supersede(&beside, path)
     };
-    write().with_context(|| format!("write {}", path.display()))
+    write()
+        .inspect_err(|_| {
+            // What cannot be removed either is no worse.
+            let _ = fs::remove_file(&beside);
+        })
+        .with_context(|| format!("write {}", path.display()))
 }
 
 impl Reader for Journal<'_> {

@@ -4,7 +4,7 @@
 //! | file | what |
 //! | --- | --- |
 //! | `pipeline.toml` | the pipeline as it was read |
-//! | `plan.json` | what the plan said |
+//! | `plan.json` | what the plan said to make, and keys of what was cached |
 //! | `environment.json` | program, host, arguments |
 //! | `events.jsonl` | events but `cached`, `progress` and `log` |
 //! | `logs/PASS-STAGE.log` | what a pass said |

@@ -3,13 +3,14 @@
 use std::{
     collections::BTreeMap,
     fs::File,
-    io::{self, BufReader, Read, Seek, SeekFrom, Write},
+    io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write},
     ops::Range,
     os::unix::fs::FileExt,
     path::Path,
 };
 
 use anyhow::Result;
+use memchr::memchr;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -87,9 +88,24 @@ impl KeptLines {
         let length = place.end.saturating_sub(place.start);
         (&self.0).seek(SeekFrom::Start(HEAD.len() as u64 + place.start))?;
         let mut part = BufReader::with_capacity(BUFFER, (&self.0).take(length));
-        match io::copy(&mut part, out)? == length {
-            true => Ok(()),
-            false => Err(io::ErrorKind::UnexpectedEof.into()),
+        let mut left = length;
+        loop {
+            let window = part.fill_buf()?;
+            let taken = window.len();
+            if taken == 0 {
+                break;
+            }
+            // A power loss may leave zeros in the place of bytes.
+            if memchr(0, window).is_some() {
+                return Err(io::ErrorKind::InvalidData.into());
+            }
+            out.write_all(window)?;
+            part.consume(taken);
+            left -= taken as u64;
+        }
+        match left {
+            0 => Ok(()),
+            _ => Err(io::ErrorKind::UnexpectedEof.into()),
         }
     }
 }
@@ -112,7 +128,10 @@ impl Piece<'_> {
     /// The first `most` bytes.
     fn write(&self, most: u64, out: &mut dyn Write) -> io::Result<()> {
         match self {
-            Piece::New(text) => out.write_all(&text.as_bytes()[..text.len().min(most as usize)]),
+            Piece::New(text) => {
+                let length = (text.len() as u64).min(most) as usize;
+                out.write_all(&text.as_bytes()[..length])
+            }
             Piece::Old(lines, place) => {
                 lines.copy(&(place.start..place.end.min(place.start + most)), out)
             }
@@ -194,13 +213,13 @@ mod tests {
         }
         let old = kept(&path, 7).unwrap();
         assert_eq!(old.line(3..20), None);
-        File::options()
-            .write(true)
-            .open(&path)
-            .unwrap()
-            .set_len(16)
-            .unwrap();
         let copy = place.path().join("copy");
+        let file = File::options().write(true).open(&path).unwrap();
+        file.write_all_at(b"\0", HEAD.len() as u64 + 3).unwrap();
+        write_results(&copy, &[Piece::Old(&old, 0..7)]).unwrap_err();
+        write_results(&copy, &[Piece::Old(&old, 0..3), Piece::New("3,\n")]).unwrap();
+        fs::remove_file(&copy).unwrap();
+        file.set_len(16).unwrap();
         write_results(&copy, &[Piece::Old(&old, 0..7), Piece::New("3,\n")]).unwrap_err();
         assert!(!copy.exists());
     }

@@ -8,7 +8,7 @@ pub fn allow_huge_pages(allowed: bool) -> bool {
     // SAFETY: asks for and sets a flag of this process; no memory is passed.
     // Where the system does not know the flag, nothing changes.
     unsafe {
-        let before = libc::prctl(libc::PR_GET_THP_DISABLE, 0, 0, 0, 0) != 1;
+        let before = libc::prctl(libc::PR_GET_THP_DISABLE, 0, 0, 0, 0) <= 0;
         libc::prctl(
             libc::PR_SET_THP_DISABLE,
             libc::c_ulong::from(!allowed),

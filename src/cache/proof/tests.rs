@@ -15,17 +15,22 @@ fn leave(cache: &Cache, grounds: &Grounds<'_>, note: &str) {
 fn leave_after(cache: &Cache, grounds: &Grounds<'_>, note: &str, earlier: Option<&Proof>) {
     let (first, second) = note.split_at(note.len() / 2);
     let texts = ([first.into(), second.into()], ["det".into(), "ails".into()]);
-    let texts: (&Pieces<'_>, &Pieces<'_>) = (&texts.0, &texts.1);
     let write = |path: &Path| Ok(fs::write(path, "lines")?);
-    let texts = (texts.0, texts.1, &Lines::Written(&write));
-    cache.leave_proof(&name(), grounds, texts, earlier).unwrap();
+    let texts = Texts {
+        note: &texts.0,
+        details: &texts.1,
+        lines: &Lines::Written(&write),
+    };
+    cache
+        .leave_proof(&name(), grounds, &texts, earlier)
+        .unwrap();
 }
 
 /// The note of a proof that nothing moved.
 fn note(cache: &Cache) -> Option<String> {
     let proof = cache.proof(&name())?;
-    let (details, lines) = proof.details().unwrap();
-    assert_eq!(details, "details");
+    let (left, lines) = proof.left().unwrap();
+    assert_eq!(left.details(), "details");
     assert_eq!(io::read_to_string(lines).unwrap(), "lines");
     let still = proof.moved().is_empty();
     still.then(|| proof.note().to_owned())
@@ -210,49 +215,80 @@ fn a_torn_proof_is_none_and_the_oldest_go() {
         bad[at] ^= 1;
         fs::write(&path, bad).unwrap();
         match cache.proof(&name()) {
-            Some(proof) => assert!(at >= details && proof.details().is_none(), "{at}"),
+            Some(proof) => assert!(at >= details && proof.left().is_none(), "{at}"),
             None => assert!(at < details, "{at}"),
         }
     }
     for i in 0..KEPT + 5 {
         let name = Digest::of(i.to_string().as_bytes());
         let grounds = Grounds::default();
+        let lines = Lines::At(&lines);
         cache
-            .leave_proof(&name, &grounds, (&[], &[], &Lines::At(&lines)), None)
+            .leave_proof(&name, &grounds, &only(&lines), None)
             .unwrap();
     }
     let left = fs::read_dir(cache.root().join("proofs")).unwrap().count();
     assert_eq!(left, 2 * KEPT);
 }
 
+/// Texts of nothing but lines.
+fn only<'a>(lines: &'a Lines<'a>) -> Texts<'a> {
+    Texts {
+        note: &[],
+        details: &[],
+        lines,
+    }
+}
+
 #[test]
 fn lines_are_those_that_were_left() {
     let (place, cache) = cache();
     let run = place.path().join("results");
-    let left = |lines: &Lines<'_>| {
-        let texts: (&Pieces<'_>, &Pieces<'_>) = (&[], &[]);
-        let texts = (texts.0, texts.1, lines);
+    let leave = |lines: &Lines<'_>| {
         let grounds = Grounds::default();
-        cache.leave_proof(&name(), &grounds, texts, None).unwrap();
-        let (_, lines) = cache.proof(&name())?.details()?;
-        io::read_to_string(lines).ok()
+        cache.leave_proof(&name(), &grounds, &only(lines), None)
     };
+    let left = || cache.proof(&name())?.left();
+    let text = || Some(io::read_to_string(left()?.1).unwrap());
     fs::write(&run, "one").unwrap();
-    assert_eq!(left(&Lines::At(&run)).as_deref(), Some("one"));
-    assert_eq!(left(&Lines::AsBefore).as_deref(), Some("one"));
+    leave(&Lines::At(&run)).unwrap();
+    assert_eq!(text().as_deref(), Some("one"));
+    let stamp = left().unwrap().0.stamp().to_owned();
+    leave(&Lines::AsBefore(&stamp)).unwrap();
+    assert_eq!(text().as_deref(), Some("one"));
     // Whoever tidies up among old runs takes nothing away.
     fs::remove_file(&run).unwrap();
-    assert_eq!(left(&Lines::AsBefore).as_deref(), Some("one"));
+    assert_eq!(text().as_deref(), Some("one"));
     fs::write(&run, "two").unwrap();
-    assert_eq!(left(&Lines::At(&run)).as_deref(), Some("two"));
-    let proof = || cache.proof(&name()).unwrap();
-    assert!(proof().details().is_some());
+    leave(&Lines::At(&run)).unwrap();
+    assert_eq!(text().as_deref(), Some("two"));
+    // Of another run, which put its lines there first.
+    leave(&Lines::AsBefore(&stamp)).unwrap();
+    assert!(cache.proof(&name()).is_some() && left().is_none());
+    leave(&Lines::At(&run)).unwrap();
     fs::write(&run, "who").unwrap();
-    assert!(proof().details().is_none());
+    assert!(left().is_none());
+    leave(&Lines::At(&run)).unwrap();
     fs::remove_file(lines_of(&cache.proof_path(&name()))).unwrap();
-    assert!(proof().details().is_none());
-    let texts: (&Pieces<'_>, &Pieces<'_>) = (&[], &[]);
-    let gone = (texts.0, texts.1, &Lines::AsBefore);
-    let left = cache.leave_proof(&name(), &Grounds::default(), gone, None);
-    left.unwrap_err();
+    assert!(left().is_none());
+    // What cannot be left leaves nothing old either.
+    leave(&Lines::At(&place.path().join("none"))).unwrap_err();
+    assert!(!cache.proof_path(&name()).exists());
+}
+
+#[test]
+fn lines_without_a_proof_go_when_they_are_old() {
+    let (_place, cache) = cache();
+    leave(&cache, &Grounds::default(), "note");
+    let [young, old] = ["young", "old"].map(|name| {
+        let path = lines_of(&cache.proof_path(&Digest::of(name.as_bytes())));
+        fs::write(&path, "lines").unwrap();
+        path
+    });
+    let hours = holding::now() - 2 * USED_EVERY;
+    let file = File::options().write(true).open(&old).unwrap();
+    file.set_modified(hours).unwrap();
+    leave(&cache, &Grounds::default(), "note");
+    assert!(young.exists() && !old.exists());
+    assert!(note(&cache).is_some());
 }

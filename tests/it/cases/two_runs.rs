@@ -32,10 +32,15 @@ fn case_21_a_second_run_waits_says_for_whom_and_takes_the_hit() {
             until.with_extension("begun").exists()
         });
         let second = scope.spawn(|| {
+            let (mut waits, mut did_other) = (false, false);
             place.watched(&text, &mut |event| {
+                match event {
+                    Event::Warning { message } => waits |= message.contains("waits for run"),
+                    Event::Finished { instance, .. } => did_other |= instance == "other",
+                    _ => {}
+                }
                 // Only now may the first one finish.
-                if matches!(event, Event::Warning { message } if message.contains("waits for run"))
-                {
+                if waits && did_other {
                     fs::write(&until, "").unwrap();
                 }
             })
