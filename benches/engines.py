@@ -12,13 +12,16 @@ input changed: 1 command of `flat`, 10 of `chain`), back (the edit undone).
 Prints wall and CPU seconds (user + system, children included) and the peak
 memory of the largest process, the best of `--repeat` runs; each edit writes
 another text. `own` is the CPU time beyond that of the commands themselves, which
-are run once by a bare spawn loop for comparison: per command of a cold run, for
-an edit in all. A tool that is not on the PATH is left out, and so
-is a cold run that would take more than `--patience` seconds.
+are run by a bare spawn loop for comparison: per command of a cold run, for an
+edit in all. No-ops, edits and the commands of one edit by themselves are run by
+turns, since machines are faster at one time than at another. A tool that is not
+on the PATH is left out, and so is a cold run that would take more than
+`--patience` seconds.
 
 Before each cold run it waits for `--settle` seconds: ext4 without a journal
-passes over every inode that was freed less than 35 s ago whenever a file is
-made, so whoever runs after somebody who removed thousands of files pays for it.
+passes over every inode that was freed in the last minute whenever a file is made,
+so whoever runs after somebody who removed thousands of files pays for it (a new
+file takes 0.11 ms instead of 0.02).
 """
 
 import argparse
@@ -31,6 +34,8 @@ import time
 from pathlib import Path
 
 CHAIN = 10
+# Seconds after which no tool doubts the time of a file any more.
+FRESH = 2.1
 SHAPES = ("flat", "chain")
 
 
@@ -154,18 +159,17 @@ def measure(command, space, patience):
     return wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
 
 
-def best(command, space, patience, repeat):
-    figures = [measure(command, space, patience) for _ in range(repeat)]
+def best(figures):
     return None if None in figures else min(figures, key=lambda figure: figure[1])
 
 
-def commands_alone(space, shape, n):
+def commands_alone(space, shape, n, folder):
     """CPU seconds of the N commands by themselves, on the inputs of the first."""
-    (space / ".alone").mkdir()
+    (space / folder).mkdir()
     total = 0.0
     for name, source, _ in pairs(shape, n):
         source = source if source.startswith("in/") else "in/0"
-        pid = os.posix_spawnp("cp", ["cp", str(space / source), str(space / ".alone" / name)], os.environ)
+        pid = os.posix_spawnp("cp", ["cp", str(space / source), str(space / folder / name)], os.environ)
         usage = os.wait4(pid, 0)[2]
         total += usage.ru_utime + usage.ru_stime
     return total
@@ -192,31 +196,39 @@ def edited(tool, space, shape, text, options):
     return figure
 
 
-def situations(tool, space, shape, options):
+def situations(tool, space, shape, n, options):
+    """Name, figure, and what its commands take by themselves, where it has any."""
     command = tool.command(options.jobs)
     time.sleep(options.settle)
+    alone = commands_alone(space, shape, n, ".alone")
     cold = measure(command, space, options.patience)
-    yield "cold", cold
+    yield "cold", cold, alone
     if cold is None:
         return
-    yield "noop", best(command, space, options.patience, options.repeat)
-    texts = [f"changed {number}\n" for number in range(options.repeat)]
-    figures = [edited(tool, space, shape, text, options) for text in texts]
-    yield "edit", None if None in figures else min(figures, key=lambda figure: figure[1])
-    yield "back", edited(tool, space, shape, "input 1\n", options)
+    reached = CHAIN if shape == "chain" else 1
+    noops, edits, alones = [], [], []
+    for turn in range(options.repeat):
+        time.sleep(FRESH)
+        measure(command, space, options.patience)
+        noops.append(measure(command, space, options.patience))
+        # A chain of ten is ten commands.
+        alones.append(commands_alone(space, shape, reached, f".alone{turn}"))
+        edits.append(edited(tool, space, shape, f"changed {turn}\n", options))
+    yield "noop", best(noops), None
+    yield "edit", best(edits), min(alones)
+    yield "back", edited(tool, space, shape, "input 1\n", options), None
 
 
-def row(tool, shape, situation, figure, alone):
-    """`alone`: CPU seconds of one command by itself, and how many a cold run has."""
+def row(tool, situation, n, figure, alone):
+    """`alone`: CPU seconds of the commands by themselves."""
     if figure is None:
         return f"{tool:10} {situation:5} {'out of patience':>24}"
     wall, cpu, peak = figure
-    each, n = alone
     own = " " * 12
     if situation == "cold":
-        own = f"{(cpu / n - each) * 1000:9.3f} ms"
+        own = f"{(cpu - alone) / n * 1000:9.3f} ms"
     elif situation == "edit":
-        own = f"{cpu - (CHAIN if shape == 'chain' else 1) * each:9.3f} s"
+        own = f"{cpu - alone:9.3f} s"
     return f"{tool:10} {situation:5} {wall:9.3f} {cpu:9.3f} {peak:9.1f} {own}"
 
 
@@ -229,7 +241,7 @@ def main():
     parser.add_argument("-j", "--jobs", type=int, default=os.cpu_count())
     parser.add_argument("--repeat", type=int, default=5)
     parser.add_argument("--patience", type=float, default=300)
-    parser.add_argument("--settle", type=float, default=40)
+    parser.add_argument("--settle", type=float, default=65)
     options = parser.parse_args()
     for n in options.n:
         for shape in options.shape:
@@ -244,10 +256,9 @@ def main():
                 with tempfile.TemporaryDirectory() as folder:
                     space = Path(folder)
                     write_inputs(space, shape, n)
-                    alone = commands_alone(space, shape, n)
                     tool.write(space, shape, n)
-                    for situation, figure in situations(tool, space, shape, options):
-                        print(row(tool.name, shape, situation, figure, (alone / n, n)), flush=True)
+                    for situation, figure, alone in situations(tool, space, shape, n, options):
+                        print(row(tool.name, situation, n, figure, alone), flush=True)
 
 
 if __name__ == "__main__":
