@@ -14,7 +14,8 @@ memory of the largest process, the best of `--repeat` runs; each edit writes
 another text. `own` is the CPU time beyond that of the commands themselves, which
 are run by a bare spawn loop for comparison: per command of a cold run, for an
 edit in all. No-ops, edits and the commands of one edit by themselves are run by
-turns, since machines are faster at one time than at another. A tool that is not
+turns, since machines are faster at one time than at another, and in each turn
+twice, since the second finds warm caches. A tool that is not
 on the PATH is left out, and so is a cold run that would take more than
 `--patience` seconds.
 
@@ -212,8 +213,10 @@ def situations(tool, space, shape, n, options):
         measure(command, space, options.patience)
         noops.append(measure(command, space, options.patience))
         # A chain of ten is ten commands.
-        alones.append(commands_alone(space, shape, reached, f".alone{turn}"))
-        edits.append(edited(tool, space, shape, f"changed {turn}\n", options))
+        for again in range(2):
+            alones.append(commands_alone(space, shape, reached, f".alone{turn}.{again}"))
+        for again in range(2):
+            edits.append(edited(tool, space, shape, f"changed {turn}.{again}\n", options))
     yield "noop", best(noops), None
     yield "edit", best(edits), min(alones)
     yield "back", edited(tool, space, shape, "input 1\n", options), None
