@@ -62,18 +62,14 @@ impl Text {
 
     /// Tells of all lines, with where each begins.
     pub(super) fn lines(&self, tell: &mut dyn FnMut(usize, &[u8])) {
-        match self {
-            Text::Held(bytes) => {
-                let torn = lines(bytes, 0, tell);
-                if torn < bytes.len() {
-                    tell(torn, &bytes[torn..]);
-                }
-            }
+        // What cannot be read is not there.
+        let _ = match self {
+            Text::Held(bytes) => windows(bytes.as_slice(), tell),
             Text::File(file, length) => {
-                // What cannot be read is not there.
-                let _ = windows(At { file, place: 0 }.take(*length as u64), tell);
+                let file = At { file, place: 0 }.take(*length as u64);
+                windows(BufReader::with_capacity(WINDOW, file), tell)
             }
-        }
+        };
     }
 
     /// Tells of the lines from `start` on that have an end, the last one first.
@@ -122,8 +118,7 @@ impl Read for At<'_> {
     }
 }
 
-fn windows(file: impl Read, tell: &mut dyn FnMut(usize, &[u8])) -> io::Result<()> {
-    let mut reader = BufReader::with_capacity(WINDOW, file);
+fn windows(mut reader: impl BufRead, tell: &mut dyn FnMut(usize, &[u8])) -> io::Result<()> {
     let (mut start, mut over) = (0, Vec::new());
     loop {
         let window = reader.fill_buf()?;

@@ -17,8 +17,8 @@ pub(crate) fn rename_new(_from: &Path, _to: &Path) -> io::Result<()> {
 /// to the disk at once, and whoever renames pays for that; two names that change
 /// places do not.
 pub(crate) fn supersede(from: &Path, to: &Path) -> io::Result<()> {
-    let is_folder = fs::symlink_metadata(to).is_ok_and(|found| found.is_dir());
-    if is_folder || exchange(from, to).is_err() {
+    let is_there = fs::symlink_metadata(to).is_ok_and(|found| !found.is_dir());
+    if !is_there || exchange(from, to).is_err() {
         return fs::rename(from, to);
     }
     match fs::remove_file(from) {
