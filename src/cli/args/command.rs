@@ -3,8 +3,8 @@ use clap::{Parser, Subcommand};
 
 use crate::cli::{
     args::{
-        Completions, Diff, Graph, Init, Kinds, Logs, Plan, Run, Runs, Show, Status, Update, Why,
-        Worker,
+        Completions, Deferred, Diff, Graph, Init, Kinds, Logs, Plan, Run, Runs, Show, Status,
+        Update, Why, Worker,
     },
     cache::Cache,
 };
@@ -46,7 +46,7 @@ pub(in crate::cli) enum Command {
         vgh run --set alpha=2 --max-hours 1        another value, if it is cheap enough\n  \
         vgh run --json | tail -n 1                 the totals, for a program"
     )]
-    Run(Run),
+    Run(Deferred<Run>),
     /// Ask the model hub what the pipeline's references stand for now
     ///
     /// Branches, tags and patterns are resolved once and kept in the lock file beside the
@@ -59,7 +59,7 @@ pub(in crate::cli) enum Command {
         Examples:\n  \
         vgh update pipelines/olmo_impact.toml"
     )]
-    Update(Update),
+    Update(Deferred<Update>),
     /// Say what a run would execute, and why, without executing anything
     ///
     /// One line for each stage and reason: `cached`; `to run`; `maybe`, which runs only if
@@ -73,7 +73,7 @@ pub(in crate::cli) enum Command {
         vgh plan --set alpha=2          what this edit would cost\n  \
         vgh plan grpo@step=25 --all     every instance with its reason"
     )]
-    Plan(Plan),
+    Plan(Deferred<Plan>),
     /// Say why an instance runs or does not: what changed, and since when
     ///
     /// Compares each instance with its nearest earlier result, parameter by parameter and
@@ -82,7 +82,7 @@ pub(in crate::cli) enum Command {
     #[command(after_help = "Examples:\n  \
         vgh why scores\n  \
         vgh why headroom@step=25 --set stages.headroom.alpha=2")]
-    Why(Why),
+    Why(Deferred<Why>),
     /// Print a result: a table, the files of a folder, or where another file is
     ///
     /// What the pipeline says now is shown: after an edit there is no result until it ran.
@@ -94,7 +94,7 @@ pub(in crate::cli) enum Command {
         vgh show scores.wide\n  \
         vgh show headroom@step=25 --output headroom --csv > headroom.csv"
     )]
-    Show(Show),
+    Show(Deferred<Show>),
     /// List, check and clear what the cache holds
     ///
     /// The cache keeps records, which say what a stage made from what, and blobs, the bytes
@@ -105,7 +105,7 @@ pub(in crate::cli) enum Command {
         vgh cache verify --read-data               whether every byte is as it was written\n  \
         vgh cache drop scores                      distrust a result\n  \
         vgh cache path scores.wide                 where its bytes are")]
-    Cache(Cache),
+    Cache(Deferred<Cache>),
     /// Say what a run does now, or how the last one ended
     #[command(
         after_help = "Exit codes: 0 told, however the run ended; 2 there is no such run or no cache.\n\n\
@@ -114,12 +114,12 @@ pub(in crate::cli) enum Command {
         vgh status last        the last one, live or not\n  \
         vgh status --json      the same for a program"
     )]
-    Status(Status),
+    Status(Deferred<Status>),
     /// List the runs that executed something, newest last
     #[command(after_help = "Examples:\n  \
         vgh runs               the newest 20\n  \
         vgh runs -n 0 --json   all of them, one JSON object a line")]
-    Runs(Runs),
+    Runs(Deferred<Runs>),
     /// Print what stages said while they ran
     ///
     /// A selector finds the newest run that executed it. A run (an id of `vgh runs`, its
@@ -128,7 +128,7 @@ pub(in crate::cli) enum Command {
         vgh logs grpo@step=25          of these instances, in the newest run that had them\n  \
         vgh logs last                  of everything in the last run\n  \
         vgh logs grpo --follow         until the run ends")]
-    Logs(Logs),
+    Logs(Deferred<Logs>),
     /// Draw the pipeline: stages, what flows between them, and their state
     ///
     /// The picture goes to standard output. State is what `vgh plan` would say: cached, to
@@ -137,18 +137,18 @@ pub(in crate::cli) enum Command {
         vgh graph --format svg > pipeline.svg\n  \
         vgh graph scores --format mermaid      what `scores` needs\n  \
         vgh graph --instances | dot -Tpdf -o pipeline.pdf")]
-    Graph(Graph),
+    Graph(Deferred<Graph>),
     /// Compare two runs: environment, parameters, digests and numbers
     #[command(after_help = "Examples:\n  \
         vgh diff 20261124T1046 last\n  \
         vgh diff 20261124T1046 last --json\n\n\
         The exit code is 0 whether or not there is a difference.")]
-    Diff(Diff),
+    Diff(Deferred<Diff>),
     /// List the kinds of stages, or describe one with its parameters and ports
     #[command(after_help = "Examples:\n  \
         vgh kinds              one line for each\n  \
         vgh kinds grpo         its parameters with defaults, inputs, outputs, equations")]
-    Kinds(Kinds),
+    Kinds(Deferred<Kinds>),
     /// Print a JSON Schema of pipeline files, for editors
     #[command(after_help = "Examples:\n  \
         vgh schema > pipelines/schema.json\n\n\
@@ -162,14 +162,14 @@ pub(in crate::cli) enum Command {
     #[command(after_help = "Examples:\n  \
         vgh init               pipelines/first.toml below this folder\n  \
         vgh init study         below study/")]
-    Init(Init),
+    Init(Deferred<Init>),
     /// Print completions for a shell
     #[command(after_help = "Examples:\n  \
         vgh completions bash > ~/.local/share/bash-completion/completions/vgh\n  \
         vgh completions zsh > ~/.zfunc/_vgh\n  \
         vgh completions fish > ~/.config/fish/completions/vgh.fish")]
-    Completions(Completions),
+    Completions(Deferred<Completions>),
     /// Execute tasks from standard input (started by `run`)
     #[command(hide = true)]
-    Worker(Worker),
+    Worker(Deferred<Worker>),
 }

@@ -1,5 +1,6 @@
 //! The command line, as clap reads it: a file for each group of commands.
 mod command;
+mod deferred;
 mod describe;
 mod look;
 mod place;
@@ -8,6 +9,7 @@ mod run;
 mod show;
 
 pub(super) use command::{Cli, Command};
+pub(super) use deferred::Deferred;
 pub(super) use describe::{Completions, Graph, Init, Kinds, Picture};
 pub(super) use look::{CachePlace, Diff, Logs, Runs, Status};
 pub(super) use place::Place;
