@@ -12,6 +12,7 @@ pub mod digest;
 mod disk;
 pub mod engine;
 pub mod form;
+mod host;
 pub mod hub;
 pub mod lm;
 pub mod pipeline;

@@ -19,6 +19,7 @@ use anyhow::Result;
 use crate::{
     cache::{attempt::open_lock, store::Cache},
     digest::Digest,
+    host,
 };
 
 /// Bits of a process number; a range is longer by one than its owner's number.
@@ -50,8 +51,7 @@ pub enum Leased {
 
 /// How a run names itself to others: `run X, process N on HOST`.
 pub(super) fn holder(run: &str) -> String {
-    let host = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    let host: String = host.trim().chars().filter(|c| !c.is_control()).collect();
+    let host: String = (host::name().chars()).filter(|c| !c.is_control()).collect();
     let run: String = run.chars().filter(|c| !c.is_control()).collect();
     format!("run {run}, {} on {host}", numbered(process::id()))
 }

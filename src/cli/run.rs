@@ -7,8 +7,6 @@ use std::{
     fs::File,
     io::{self, BufWriter, IsTerminal, Write, sink, stderr, stdout},
     path::{Path, PathBuf},
-    sync::OnceLock,
-    thread,
 };
 
 use anyhow::Context as _;
@@ -34,6 +32,7 @@ use crate::{
         executor::{Pool, PoolOptions},
         plan_forcing,
     },
+    host,
     pipeline::{InstanceId, Pipeline},
     progress::{Json, Live, Plain, Reader},
     runs::{Journal, LINE_END, Papers, Piece, ResultLine, logs_of, write_results},
@@ -321,21 +320,15 @@ fn pool(cache: &Cache, jobs: u32, offline: bool) -> Result<Pool, Failure> {
     Ok(Pool::new(PoolOptions {
         program: env::current_exe().context("find this program's own file")?,
         cache: cache.root().to_owned(),
-        threads: (cores() / jobs as usize).max(1),
+        threads: (host::cores() / jobs as usize).max(1),
         adopts: true,
         variables: Vec::from_iter(offline.then_some(("HF_HUB_OFFLINE", "1"))),
     }))
 }
 
-/// Asked once: the answer takes several files.
-fn cores() -> usize {
-    static CORES: OnceLock<usize> = OnceLock::new();
-    *CORES.get_or_init(|| thread::available_parallelism().map_or(1, usize::from))
-}
-
 /// Counted processors.
 pub(super) fn jobs(args: &args::Run) -> u32 {
-    args.jobs.unwrap_or(cores() as u32)
+    args.jobs.unwrap_or(host::cores() as u32)
 }
 
 /// Where the results of all pipelines go.

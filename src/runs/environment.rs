@@ -1,7 +1,9 @@
 //! Where and how a run was started, with secrets left out.
-use std::{env, fs, thread};
+use std::env;
 
 use serde::{Deserialize, Serialize};
+
+use crate::host;
 
 /// In place of what may be a secret.
 const REDACTED: &str = "<redacted>";
@@ -55,12 +57,11 @@ impl Environment {
         if let Some(program) = argv.first_mut() {
             "vgh".clone_into(program);
         }
-        let host = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
         Environment {
             program: format!("vgh {}", env!("CARGO_PKG_VERSION")),
-            host: host.trim().to_owned(),
+            host: host::name().to_owned(),
             platform: format!("{} {}", env::consts::ARCH, env::consts::OS),
-            cores: thread::available_parallelism().map_or(1, usize::from),
+            cores: host::cores(),
             jobs,
             argv: redacted(&argv),
         }

@@ -86,6 +86,8 @@ pub trait Sink {
     /// Resume state to keep, replacing an older one; `write` writes it and says
     /// where, and is not called where nobody keeps it.
     fn snapshot(&self, mark: u64, write: &dyn Fn() -> Result<PathBuf>) -> Result<()>;
+    /// The most memory that a foreign program had, in bytes.
+    fn foreign_peak(&self, bytes: u64);
     /// Whether the run is being stopped.
     fn stopping(&self) -> bool;
 }

@@ -220,6 +220,8 @@ impl Sink for Keep {
         Ok(())
     }
 
+    fn foreign_peak(&self, _bytes: u64) {}
+
     fn stopping(&self) -> bool {
         self.stop_at == Some(self.done.get())
     }

@@ -8,7 +8,6 @@ use std::{
     io::Read as _,
     panic::{AssertUnwindSafe, catch_unwind},
     path::PathBuf,
-    sync::OnceLock,
     time::{Duration, Instant},
 };
 
@@ -18,6 +17,7 @@ use crate::{
     artifact::{Artifact, Body},
     cache::{Cache, Content, Form},
     engine::task::{Report, Task, TaskInput, Usage},
+    host,
     stage::{
         ALWAYS_PASSED, Context, Foreign, Held, Inputs, Kind, Outputs, Produced, Resume, Sink,
         Stopped, Unit, harmless, is_secret,
@@ -43,6 +43,7 @@ pub fn perform(
         emit,
         lap: RefCell::new(Lap::begin()),
         told: Cell::new(None),
+        foreign_peak: Cell::new(None),
     };
     let result = catch_unwind(AssertUnwindSafe(|| attempt.run(kinds, held)));
     let report = match result {
@@ -83,7 +84,7 @@ impl Lap {
         }
     }
 
-    fn usage(&self, task: &Task) -> Usage {
+    fn usage(&self, task: &Task, peak_rss_bytes: Option<u64>) -> Usage {
         let device = task
             .params
             .get("device")
@@ -91,8 +92,8 @@ impl Lap {
         Usage {
             started: self.started.to_string(),
             duration_ms: self.clock.elapsed().as_millis() as u64,
-            peak_rss_bytes: peak_rss_bytes(),
-            host: host(),
+            peak_rss_bytes,
+            host: host::name().to_owned(),
             device: device.unwrap_or("cpu").to_owned(),
             instruction_set: instruction_set().to_owned(),
             environment: recorded(&foreign(task)),
@@ -108,6 +109,8 @@ struct Attempt<'a> {
     lap: RefCell<Lap>,
     /// When progress was last told; the pipe is for results.
     told: Cell<Option<Instant>>,
+    /// The largest memory of a foreign program.
+    foreign_peak: Cell<Option<u64>>,
 }
 
 impl Attempt<'_> {
@@ -151,8 +154,17 @@ impl Attempt<'_> {
         Ok(Report::Finished {
             task: task.id,
             outputs,
-            usage: self.lap.borrow().usage(task),
+            usage: self.usage(),
         })
+    }
+
+    fn usage(&self) -> Usage {
+        let peak = match &self.task.foreign {
+            // This process only waited.
+            Some(_) => self.foreign_peak.get(),
+            None => peak_rss_bytes(),
+        };
+        self.lap.borrow().usage(self.task, peak)
     }
 
     fn deliver(&self) -> Result<Inputs> {
@@ -237,7 +249,7 @@ impl Sink for Attempt<'_> {
             "the kind reached {mark}, which nobody wants"
         );
         let outputs = self.publish(outputs)?;
-        let usage = self.lap.borrow().usage(self.task);
+        let usage = self.usage();
         self.lap.replace(Lap::begin());
         (self.emit)(Report::Reached {
             task: self.task.id,
@@ -258,6 +270,10 @@ impl Sink for Attempt<'_> {
             self.cache.put_snapshot(family, mark, &write()?)?;
         }
         Ok(())
+    }
+
+    fn foreign_peak(&self, bytes: u64) {
+        self.foreign_peak.update(|peak| peak.max(Some(bytes)));
     }
 
     fn stopping(&self) -> bool {
@@ -304,15 +320,6 @@ fn peak_rss_bytes() -> Option<u64> {
         .find_map(|line| line.strip_prefix("VmHWM:"))?;
     let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     Some(kib * 1024)
-}
-
-fn host() -> String {
-    static HOST: OnceLock<String> = OnceLock::new();
-    let read = || {
-        std::fs::read_to_string("/proc/sys/kernel/hostname")
-            .map_or_else(|_| String::new(), |name| name.trim().to_owned())
-    };
-    HOST.get_or_init(read).clone()
 }
 
 /// The widest vector instructions that the matrix product may choose: results

@@ -47,7 +47,10 @@ pub(super) fn run(
     let heard = heard.and_then(|()| listen(&child, &group, &mut pipe, context, words));
     // Not collected yet, so the group's number is still its own.
     group.signal(libc::SIGKILL);
-    let status = child.wait().with_context(|| format!("wait for `{name}`"))?;
+    let ended = child.wait().with_context(|| format!("wait for `{name}`"))?;
+    if let Some(bytes) = ended.peak_rss_bytes {
+        context.sink.foreign_peak(bytes);
+    }
     let stopped = heard?;
     let left = orphans::kill_strays(&BTreeSet::new());
     drain(&mut pipe, REST, words);
@@ -59,7 +62,7 @@ pub(super) fn run(
     if stopped {
         context.go_on()?;
     }
-    Ok(status)
+    Ok(ended.status)
 }
 
 /// Hears the command until it ends; whether it was told to.

@@ -8,6 +8,7 @@ use std::{
     collections::BTreeMap,
     ffi::CString,
     io,
+    mem::MaybeUninit,
     os::unix::{
         ffi::OsStrExt,
         process::{CommandExt, ExitStatusExt},
@@ -37,12 +38,22 @@ impl Started {
     }
 
     /// Collects it; it must have ended or be about to.
-    pub(super) fn wait(self) -> io::Result<ExitStatus> {
+    pub(super) fn wait(self) -> io::Result<Ended> {
         let mut status = 0;
+        let mut usage = MaybeUninit::<libc::rusage>::zeroed();
         loop {
-            // SAFETY: the call fills in an integer that is ours.
-            if unsafe { libc::waitpid(self.0 as libc::pid_t, &raw mut status, 0) } >= 0 {
-                return Ok(ExitStatus::from_raw(status));
+            // SAFETY: the call fills in an integer and a structure that are ours;
+            // zeros are a valid structure.
+            let (pid, usage) = unsafe {
+                let id = self.0 as libc::pid_t;
+                let pid = libc::wait4(id, &raw mut status, 0, usage.as_mut_ptr());
+                (pid, usage.assume_init())
+            };
+            if pid >= 0 {
+                return Ok(Ended {
+                    status: ExitStatus::from_raw(status),
+                    peak_rss_bytes: peak_rss_bytes(&usage),
+                });
             }
             let error = io::Error::last_os_error();
             if error.kind() != io::ErrorKind::Interrupted {
@@ -50,6 +61,28 @@ impl Started {
             }
         }
     }
+}
+
+/// A child that is no more.
+#[derive(Debug)]
+pub(super) struct Ended {
+    pub(super) status: ExitStatus,
+    /// The most memory that it, or a process of its own, had.
+    pub(super) peak_rss_bytes: Option<u64>,
+}
+
+/// None where it may be ours: the system counts what a child was before it
+/// became its program.
+fn peak_rss_bytes(child: &libc::rusage) -> Option<u64> {
+    let mut own = MaybeUninit::<libc::rusage>::zeroed();
+    // SAFETY: the call fills in a structure that is ours; zeros are a valid one.
+    let own = unsafe {
+        libc::getrusage(libc::RUSAGE_SELF, own.as_mut_ptr());
+        own.assume_init()
+    };
+    let unit = if cfg!(target_os = "macos") { 1 } else { 1024 };
+    let peak = u64::try_from(child.ru_maxrss).ok()?;
+    (child.ru_maxrss > own.ru_maxrss).then_some(peak * unit)
 }
 
 impl Start<'_> {
@@ -155,7 +188,7 @@ mod tests {
         let started = way(&start, writer)?;
         let mut text = String::new();
         pipe.read_to_string(&mut text)?;
-        Ok((started.wait()?.code().unwrap_or(-1), text))
+        Ok((started.wait()?.status.code().unwrap_or(-1), text))
     }
 
     #[test]

@@ -164,6 +164,15 @@ mod tests {
     }
 
     #[test]
+    fn a_line_without_end_takes_little_memory() {
+        let mut words = Words::new(&|_| {}, Vec::new());
+        for _ in 0..100 {
+            words.hear(&[b'x'; 1 << 13]);
+            assert!(words.line.capacity() <= 2 * LINE);
+        }
+    }
+
+    #[test]
     fn of_many_lines_the_first_and_the_last_are_kept() {
         let text: Vec<String> = (0..20_000).map(|i| format!("{i}\n")).collect();
         let text = text.concat();

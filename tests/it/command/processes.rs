@@ -228,3 +228,22 @@ fn found_out(did: &Did) {
         "{failure}"
     );
 }
+
+/// That of the worker, which only waits, says nothing of the command.
+#[test]
+fn the_memory_of_a_command_is_recorded_its_own_processes_included() {
+    let peak_of = |shell: &str| {
+        let text =
+            format!("[stages.s]\nkind = 'command'\nshell = '{shell}'\noutputs = {{ a = 'a' }}\n");
+        let bench = Bench::new(&text);
+        bench.succeed();
+        bench.record().provenance.peak_rss_bytes
+    };
+    let large = peak_of("head -c 200000000 /dev/zero | tail -n 1 > /dev/null; : > a");
+    assert!(
+        large.is_some_and(|bytes| (200_000_000..1_000_000_000).contains(&bytes)),
+        "{large:?}"
+    );
+    let small = peak_of(": > a");
+    assert!(small.is_none_or(|bytes| bytes < 100_000_000), "{small:?}");
+}

@@ -30,7 +30,7 @@ outputs = { a = 'a' }
 }
 
 #[test]
-fn a_line_without_end_takes_little_memory() {
+fn a_line_without_end_and_many_lines_are_cut() {
     let bench = Bench::new(
         r"
 [stages.s]
@@ -46,6 +46,4 @@ outputs = { a = 'a' }
     assert_eq!(did.log[1], "1");
     assert_eq!(did.log[5000], "... (94902 lines left out)");
     assert_eq!(did.log[5100], "end");
-    let peak = bench.record().provenance.peak_rss_bytes.unwrap();
-    assert!(peak < 100 << 20, "{peak} bytes");
 }
