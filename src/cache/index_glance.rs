@@ -23,6 +23,12 @@ pub type Costs = Vec<(u64, u64)>;
 /// Of so many results the middle one tells enough.
 const ENOUGH: usize = 21;
 
+/// Among so many results, the last ones of all, that many are looked for;
+const NEAR: usize = 512;
+
+/// further back only until there are these.
+const ENOUGH_FAR: usize = 5;
+
 /// So many shapes are looked for one by one, before all are gathered.
 const FEW: usize = 16;
 
@@ -118,36 +124,66 @@ impl Seen<'_> {
     }
 }
 
-/// Results of some shapes or families, as lines spell those.
-struct Sought {
-    groups: BTreeMap<Vec<u8>, (Digest, Costs)>,
-    /// How many groups have fewer than [`ENOUGH`].
+/// Groups of results, by how lines spell what each has in common.
+struct Sought<N> {
+    groups: BTreeMap<Vec<u8>, (N, Costs)>,
+    /// How many results were seen.
+    passed: usize,
+    /// How many groups lack some.
     open: usize,
 }
 
-impl Sought {
-    fn new(names: &BTreeSet<Digest>) -> Sought {
-        let group = |name: &Digest| (name.to_string().into_bytes(), (*name, Costs::new()));
+impl<N: Ord> Sought<N> {
+    fn new(names: impl Iterator<Item = N>, spelled: impl Fn(&N) -> Vec<u8>) -> Sought<N> {
+        let groups: BTreeMap<_, _> = names
+            .map(|name| (spelled(&name), (name, Costs::new())))
+            .collect();
         Sought {
-            groups: names.iter().map(group).collect(),
-            open: names.len(),
+            open: groups.len(),
+            groups,
+            passed: 0,
         }
     }
 
     /// Takes what a result cost to the group that it belongs to, unless that has enough.
     fn take(&mut self, spelled: &[u8], seen: &Seen<'_>) {
+        let enough = if self.passed < NEAR {
+            ENOUGH
+        } else {
+            ENOUGH_FAR
+        };
         if let Some((_, costs)) = self.groups.get_mut(spelled)
-            && costs.len() < ENOUGH
+            && costs.len() < enough
             && let Some(cost) = seen.cost()
         {
             costs.push(cost);
-            self.open -= usize::from(costs.len() == ENOUGH);
+            self.open -= usize::from(costs.len() == enough);
+        }
+        self.passed += 1;
+        if self.passed == NEAR {
+            let groups = self.groups.values();
+            let open = groups.filter(|(_, costs)| costs.len() < ENOUGH_FAR);
+            self.open = open.count();
         }
     }
 
-    fn found(self) -> BTreeMap<Digest, Costs> {
+    fn found(self) -> BTreeMap<N, Costs> {
         let groups = self.groups.into_values();
         groups.filter(|(_, costs)| !costs.is_empty()).collect()
+    }
+}
+
+impl Sought<Digest> {
+    fn of(names: &BTreeSet<Digest>) -> Sought<Digest> {
+        Sought::new(names.iter().copied(), |name| name.to_string().into_bytes())
+    }
+}
+
+/// Goes on while something is open.
+fn while_open(open: usize) -> ControlFlow<()> {
+    match open {
+        0 => ControlFlow::Break(()),
+        _ => ControlFlow::Continue(()),
     }
 }
 
@@ -174,15 +210,12 @@ impl RecordIndex {
 
     /// What the last results of these shapes and families cost.
     pub fn costs(&self, shapes: &BTreeSet<Digest>, families: &BTreeSet<Digest>) -> EarlierCosts {
-        let (mut shapes, mut families) = (Sought::new(shapes), Sought::new(families));
+        let (mut shapes, mut families) = (Sought::of(shapes), Sought::of(families));
         let _ = self.each(&mut |seen| {
             let (shape, family) = seen.names();
             shapes.take(&shape, seen);
             families.take(&family, seen);
-            match shapes.open + families.open {
-                0 => ControlFlow::Break(()),
-                _ => ControlFlow::Continue(()),
-            }
+            while_open(shapes.open + families.open)
         });
         EarlierCosts {
             shapes: shapes.found(),
@@ -192,24 +225,13 @@ impl RecordIndex {
 
     /// What the last results of these kinds cost.
     pub fn costs_of_kinds<'k>(&self, kinds: &BTreeSet<&'k str>) -> BTreeMap<&'k str, Costs> {
-        let mut costs: BTreeMap<&str, Costs> = BTreeMap::new();
-        let mut left = kinds.len();
+        let spelled = |kind: &&str| kind.as_bytes().to_vec();
+        let mut kinds = Sought::new(kinds.iter().copied(), spelled);
         let _ = self.each(&mut |seen| {
-            let kind = seen.kind().and_then(|kind| kinds.get(kind));
-            let found = kind.map(|kind| costs.get(kind).map_or(0, Vec::len));
-            if let (Some(kind), Some(0..ENOUGH)) = (kind, found)
-                && let Some(cost) = seen.cost()
-            {
-                let costs = costs.entry(kind).or_default();
-                costs.push(cost);
-                left -= usize::from(costs.len() == ENOUGH);
-            }
-            match left {
-                0 => ControlFlow::Break(()),
-                _ => ControlFlow::Continue(()),
-            }
+            kinds.take(seen.kind().unwrap_or_default().as_bytes(), seen);
+            while_open(kinds.open)
         });
-        costs
+        kinds.found()
     }
 
     /// All results, the last one first; some twice.
@@ -238,5 +260,74 @@ impl RecordIndex {
         let shapes = self.shapes.get_or_init(|| self.stored.shapes());
         let key = shapes.get(shape);
         key.is_some_and(|key| self.stands(key))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A line as it is seen, of this shape and this duration.
+    fn line(shape: &str, ms: u64) -> String {
+        format!("{shape}\t{ms}\t9\t9\tkind\tout\tdigest\t4\tfile\tcheck")
+    }
+
+    /// What is found of these results, the last one first; and of how many lines.
+    fn found(sought: &[&str], results: &[(&str, u64)]) -> (Vec<Vec<u64>>, usize) {
+        let spelled = |name: &&str| name.as_bytes().to_vec();
+        let mut groups = Sought::new(sought.iter().copied(), spelled);
+        let mut looked = 0;
+        for (shape, ms) in results {
+            let text = line(shape, *ms);
+            let (shape, rest) = text.as_bytes().split_at(shape.len());
+            let (family, rest) = (&shape[..0], &rest[1..]);
+            let line = Line {
+                shape,
+                family,
+                rest,
+            };
+            groups.take(shape, &Seen::Line(line));
+            looked += 1;
+            if while_open(groups.open).is_break() {
+                break;
+            }
+        }
+        let found = groups.found();
+        let times = sought.iter().map(|name| {
+            let costs = found.get(name).into_iter().flatten();
+            costs.map(|(ms, _)| *ms).collect()
+        });
+        let times = times.collect();
+        (times, looked)
+    }
+
+    #[test]
+    fn of_what_was_often_made_the_last_are_found() {
+        let results: Vec<(&str, u64)> = (0..60)
+            .map(|ms| (["a", "b"][ms as usize % 2], ms))
+            .collect();
+        let (times, looked) = found(&["a", "b"], &results);
+        let every_other =
+            |first: u64| -> Vec<u64> { (0..ENOUGH as u64).map(|i| first + 2 * i).collect() };
+        assert_eq!(times, [every_other(0), every_other(1)]);
+        assert_eq!(looked, 2 * ENOUGH);
+        assert_eq!(found(&["c"], &results), (vec![vec![]], 60));
+    }
+
+    #[test]
+    fn further_back_fewer_are_enough() {
+        let mut results = vec![("x", 1); NEAR - 2];
+        results.splice(3..3, [("a", 1), ("b", 2)]);
+        for ms in 10..30 {
+            results.extend([("a", ms), ("b", ms), ("c", ms)]);
+        }
+        let (times, looked) = found(&["a", "c"], &results);
+        assert_eq!(times, [vec![1, 10, 11, 12, 13], vec![10, 11, 12, 13, 14]]);
+        assert_eq!(looked, NEAR + 5 * 3);
+        // Those that have enough by then are no reason to go on.
+        let (times, looked) = found(&["x"], &results);
+        assert_eq!((times[0].len(), looked), (ENOUGH, ENOUGH + 2));
+        let few: Vec<(&str, u64)> = [vec![("a", 3); 6], vec![("x", 1); NEAR]].concat();
+        assert_eq!(found(&["a"], &few), (vec![vec![3; 6]], NEAR));
     }
 }

@@ -7,6 +7,7 @@ use std::{
     ops::{ControlFlow, Range},
     os::unix::fs::FileExt,
     path::Path,
+    sync::{Mutex, PoisonError},
 };
 
 use memchr::{memchr, memchr_iter, memrchr};
@@ -25,8 +26,16 @@ pub(super) enum Hold {
 #[derive(Debug)]
 pub(super) enum Text {
     Held(Vec<u8>),
-    /// With its length when it was opened.
-    File(File, usize),
+    File(OpenText),
+}
+
+#[derive(Debug)]
+pub(super) struct OpenText {
+    file: File,
+    /// When it was opened.
+    length: usize,
+    /// Who looks again and again looks at the end first.
+    last: Mutex<Window>,
 }
 
 impl Text {
@@ -34,7 +43,8 @@ impl Text {
         let mut file = File::open(path)?;
         let length = usize::try_from(file.metadata()?.len()).map_err(io::Error::other)?;
         if hold == Hold::Nothing {
-            return Ok(Text::File(file, length));
+            let last = Mutex::default();
+            return Ok(Text::File(OpenText { file, length, last }));
         }
         let mut bytes = Vec::with_capacity(length);
         file.read_to_end(&mut bytes)?;
@@ -44,7 +54,7 @@ impl Text {
     pub(super) fn len(&self) -> usize {
         match self {
             Text::Held(bytes) => bytes.len(),
-            Text::File(_, length) => *length,
+            Text::File(open) => open.length,
         }
     }
 
@@ -52,10 +62,10 @@ impl Text {
     pub(super) fn at(&self, place: Range<usize>) -> Option<Cow<'_, [u8]>> {
         match self {
             Text::Held(bytes) => bytes.get(place).map(Cow::Borrowed),
-            Text::File(file, _) => {
-                let mut bytes = vec![0; place.len()];
-                file.read_exact_at(&mut bytes, place.start as u64).ok()?;
-                Some(Cow::Owned(bytes))
+            Text::File(open) => {
+                let mut window = Window::default();
+                window.read(&open.file, place)?;
+                Some(Cow::Owned(window.bytes))
             }
         }
     }
@@ -65,8 +75,12 @@ impl Text {
         // What cannot be read is not there.
         let _ = match self {
             Text::Held(bytes) => windows(bytes.as_slice(), tell),
-            Text::File(file, length) => {
-                let file = At { file, place: 0 }.take(*length as u64);
+            Text::File(open) => {
+                let file = At {
+                    file: &open.file,
+                    place: 0,
+                };
+                let file = file.take(open.length as u64);
                 windows(BufReader::with_capacity(WINDOW, file), tell)
             }
         };
@@ -78,29 +92,77 @@ impl Text {
         start: usize,
         tell: &mut dyn FnMut(&[u8]) -> ControlFlow<()>,
     ) -> ControlFlow<()> {
-        let most = match self {
-            Text::Held(bytes) => bytes.len(),
-            Text::File(..) => WINDOW,
-        };
-        let (mut end, mut size) = (self.len(), most);
+        match self {
+            Text::Held(bytes) => latest(bytes.get(start..).unwrap_or_default(), tell),
+            Text::File(open) => open.latest(start, tell),
+        }
+    }
+}
+
+impl OpenText {
+    fn latest(
+        &self,
+        start: usize,
+        tell: &mut dyn FnMut(&[u8]) -> ControlFlow<()>,
+    ) -> ControlFlow<()> {
+        let last = || self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        // Not held meanwhile: who is told may look here too.
+        let mut window = std::mem::take(&mut *last());
+        let flow = self.latest_by(&mut window, start, tell);
+        *last() = window;
+        flow
+    }
+
+    fn latest_by(
+        &self,
+        window: &mut Window,
+        start: usize,
+        tell: &mut dyn FnMut(&[u8]) -> ControlFlow<()>,
+    ) -> ControlFlow<()> {
+        let (mut end, mut size) = (self.length, WINDOW);
         while end > start {
             let begin = end.saturating_sub(size).max(start);
-            let Some(window) = self.at(begin..end) else {
+            let Some(bytes) = window.read(&self.file, begin..end) else {
                 break;
             };
-            let whole = match memchr(b'\n', &window) {
+            let whole = match memchr(b'\n', bytes) {
                 _ if begin == start => 0,
-                Some(feed) if feed + 1 < window.len() => feed + 1,
+                Some(feed) if feed + 1 < bytes.len() => feed + 1,
                 // A line longer than the window.
                 _ => {
                     size *= 2;
                     continue;
                 }
             };
-            latest(&window[whole..], tell)?;
-            (end, size) = (begin + whole, most);
+            latest(&bytes[whole..], tell)?;
+            (end, size) = (begin + whole, WINDOW);
         }
         ControlFlow::Continue(())
+    }
+}
+
+/// What was read last, and where it begins.
+#[derive(Debug, Default)]
+struct Window {
+    start: usize,
+    bytes: Vec<u8>,
+}
+
+impl Window {
+    /// None where the file can no longer be read.
+    fn read(&mut self, file: &File, place: Range<usize>) -> Option<&[u8]> {
+        if (self.start, self.bytes.len()) != (place.start, place.len()) {
+            self.start = place.start;
+            self.bytes.resize(place.len(), 0);
+            if file
+                .read_exact_at(&mut self.bytes, place.start as u64)
+                .is_err()
+            {
+                self.bytes.clear();
+                return None;
+            }
+        }
+        Some(&self.bytes)
     }
 }
 
@@ -181,6 +243,16 @@ mod tests {
             assert_eq!(*text.at(*start..start + line.len()).unwrap(), line[..]);
         }
         assert_eq!(text.at(0..text.len() + 1), None);
+        // Whoever is told may look again.
+        let mut again = Vec::new();
+        let _ = text.latest(START, &mut |_| {
+            let _ = text.latest(START, &mut |line| {
+                again.push(line.to_vec());
+                ControlFlow::Continue(())
+            });
+            ControlFlow::Break(())
+        });
+        assert_eq!(again, latest);
         let stopped = text.latest(START, &mut |_| ControlFlow::Break(()));
         assert_eq!(stopped.is_break(), !latest.is_empty());
         (all, latest)

@@ -13,7 +13,7 @@ use anyhow::Result;
 use crate::{
     cache::{
         attempt::{AttemptDir, nonce, remove_all},
-        publish::{ensure_dir, new_private_dir},
+        publish::new_private_dir,
         store::Cache,
     },
     disk::fault,
@@ -70,7 +70,13 @@ impl Cache {
             path
         };
         for folder in folders {
-            ensure_dir(&path.join(folder))?;
+            let folder = path.join(folder);
+            match fs::create_dir(&folder) {
+                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+                    return Err(fault("create", &folder, 0, error));
+                }
+                _ => {}
+            }
         }
         Ok(Scratch {
             path,

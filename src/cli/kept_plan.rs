@@ -49,11 +49,13 @@ pub(super) fn write<'a>(
         serde_json::to_writer(&mut *out, &line)?;
     }
     write!(out, "\n],\"{STANDING}\":[")?;
-    let mut separator = "\n\"";
+    let (mut separator, mut line) = ("\n\"", String::new());
     for key in standing {
+        line.clear();
         for piece in [separator, &key, "\""] {
-            out.write_all(piece.as_bytes())?;
+            line.push_str(piece);
         }
+        out.write_all(line.as_bytes())?;
         separator = ",\n\"";
     }
     out.write_all(b"\n]}\n")

@@ -1,7 +1,7 @@
 //! A moment of a run, as events and run folders write it: RFC 3339, UTC, milliseconds.
 use std::{fmt, str::FromStr};
 
-use jiff::{Timestamp, Unit};
+use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
 /// A point in time to the millisecond.
@@ -14,8 +14,8 @@ impl Moment {
     }
 
     fn of(time: Timestamp) -> Moment {
-        // Only a time at the very end of the calendar cannot be rounded.
-        Moment(time.round(Unit::Millisecond).unwrap_or(time))
+        // What is a time remains one without its last digits.
+        Moment(Timestamp::from_millisecond(time.as_millisecond()).unwrap_or(time))
     }
 
     /// Milliseconds since an earlier moment; 0 where it is later.
