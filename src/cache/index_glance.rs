@@ -23,10 +23,11 @@ pub type Costs = Vec<(u64, u64)>;
 /// Of so many results the middle one tells enough.
 const ENOUGH: usize = 21;
 
-/// Among so many results, the last ones of all, that many are looked for;
+/// So many lines back, and further, [`ENOUGH_FAR`] results tell enough: a stage that
+/// is edited again and again has them near, and thousands of others lie before them.
 const NEAR: usize = 512;
 
-/// further back only until there are these.
+/// See [`NEAR`].
 const ENOUGH_FAR: usize = 5;
 
 /// So many shapes are looked for one by one, before all are gathered.
@@ -180,7 +181,7 @@ impl Sought<Digest> {
 }
 
 /// Goes on while something is open.
-fn while_open(open: usize) -> ControlFlow<()> {
+fn go_on_while(open: usize) -> ControlFlow<()> {
     match open {
         0 => ControlFlow::Break(()),
         _ => ControlFlow::Continue(()),
@@ -215,7 +216,7 @@ impl RecordIndex {
             let (shape, family) = seen.names();
             shapes.take(&shape, seen);
             families.take(&family, seen);
-            while_open(shapes.open + families.open)
+            go_on_while(shapes.open + families.open)
         });
         EarlierCosts {
             shapes: shapes.found(),
@@ -229,7 +230,7 @@ impl RecordIndex {
         let mut kinds = Sought::new(kinds.iter().copied(), spelled);
         let _ = self.each(&mut |seen| {
             kinds.take(seen.kind().unwrap_or_default().as_bytes(), seen);
-            while_open(kinds.open)
+            go_on_while(kinds.open)
         });
         kinds.found()
     }
@@ -288,7 +289,7 @@ mod tests {
             };
             groups.take(shape, &Seen::Line(line));
             looked += 1;
-            if while_open(groups.open).is_break() {
+            if go_on_while(groups.open).is_break() {
                 break;
             }
         }

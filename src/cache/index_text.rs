@@ -34,8 +34,8 @@ pub(super) struct OpenText {
     file: File,
     /// When it was opened.
     length: usize,
-    /// Who looks again and again looks at the end first.
-    last: Mutex<Window>,
+    /// The last window: who looks again and again begins there.
+    tail: Mutex<Window>,
 }
 
 impl Text {
@@ -43,8 +43,8 @@ impl Text {
         let mut file = File::open(path)?;
         let length = usize::try_from(file.metadata()?.len()).map_err(io::Error::other)?;
         if hold == Hold::Nothing {
-            let last = Mutex::default();
-            return Ok(Text::File(OpenText { file, length, last }));
+            let tail = Mutex::default();
+            return Ok(Text::File(OpenText { file, length, tail }));
         }
         let mut bytes = Vec::with_capacity(length);
         file.read_to_end(&mut bytes)?;
@@ -105,23 +105,28 @@ impl OpenText {
         start: usize,
         tell: &mut dyn FnMut(&[u8]) -> ControlFlow<()>,
     ) -> ControlFlow<()> {
-        let last = || self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        // Not held meanwhile: who is told may look here too.
-        let mut window = std::mem::take(&mut *last());
-        let flow = self.latest_by(&mut window, start, tell);
-        *last() = window;
+        let kept = || self.tail.lock().unwrap_or_else(PoisonError::into_inner);
+        // Not locked meanwhile: who is told may look here too.
+        let mut tail = std::mem::take(&mut *kept());
+        let flow = self.latest_by(&mut tail, start, tell);
+        *kept() = tail;
         flow
     }
 
     fn latest_by(
         &self,
-        window: &mut Window,
+        tail: &mut Window,
         start: usize,
         tell: &mut dyn FnMut(&[u8]) -> ControlFlow<()>,
     ) -> ControlFlow<()> {
+        let mut before = Window::default();
         let (mut end, mut size) = (self.length, WINDOW);
         while end > start {
             let begin = end.saturating_sub(size).max(start);
+            let window = match end {
+                end if end == self.length => &mut *tail,
+                _ => &mut before,
+            };
             let Some(bytes) = window.read(&self.file, begin..end) else {
                 break;
             };
@@ -243,16 +248,18 @@ mod tests {
             assert_eq!(*text.at(*start..start + line.len()).unwrap(), line[..]);
         }
         assert_eq!(text.at(0..text.len() + 1), None);
-        // Whoever is told may look again.
-        let mut again = Vec::new();
-        let _ = text.latest(START, &mut |_| {
+        // A second look is told the same, also while whoever is told looks by itself.
+        let (mut again, mut nested) = (Vec::new(), Vec::new());
+        let _ = text.latest(START, &mut |line| {
+            again.push(line.to_vec());
             let _ = text.latest(START, &mut |line| {
-                again.push(line.to_vec());
-                ControlFlow::Continue(())
+                nested.push(line.to_vec());
+                ControlFlow::Break(())
             });
-            ControlFlow::Break(())
+            ControlFlow::Continue(())
         });
         assert_eq!(again, latest);
+        assert!(nested.iter().all(|line| *line == latest[0]));
         let stopped = text.latest(START, &mut |_| ControlFlow::Break(()));
         assert_eq!(stopped.is_break(), !latest.is_empty());
         (all, latest)

@@ -72,10 +72,10 @@ impl Cache {
         for folder in folders {
             let folder = path.join(folder);
             match fs::create_dir(&folder) {
-                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
-                    return Err(fault("create", &folder, 0, error));
-                }
-                _ => {}
+                Ok(()) => {}
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists && folder.is_dir() => {}
+                // Nothing here outlives the process, so nothing is synced.
+                Err(error) => return Err(fault("create", &folder, 0, error)),
             }
         }
         Ok(Scratch {

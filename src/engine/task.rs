@@ -54,6 +54,8 @@ pub struct TaskResume {
 pub struct Usage {
     pub started: String,
     pub duration_ms: u64,
+    /// The most memory of the process that computed, since it began; of a foreign
+    /// program, of the largest process, and none where its worker had as much.
     pub peak_rss_bytes: Option<u64>,
     pub host: String,
     pub device: String,

@@ -86,8 +86,8 @@ pub trait Sink {
     /// Resume state to keep, replacing an older one; `write` writes it and says
     /// where, and is not called where nobody keeps it.
     fn snapshot(&self, mark: u64, write: &dyn Fn() -> Result<PathBuf>) -> Result<()>;
-    /// The most memory that a foreign program had, in bytes.
-    fn foreign_peak(&self, bytes: u64);
+    /// The most memory that a foreign program had.
+    fn foreign_peak_rss_bytes(&self, bytes: u64);
     /// Whether the run is being stopped.
     fn stopping(&self) -> bool;
 }
@@ -174,6 +174,11 @@ impl Context<'_> {
 
     pub fn log(&self, line: &str) {
         self.sink.log(line);
+    }
+
+    /// Tells the most memory that a foreign program had.
+    pub fn foreign_peak_rss_bytes(&self, bytes: u64) {
+        self.sink.foreign_peak_rss_bytes(bytes);
     }
 
     pub fn reached(&self, mark: u64, outputs: Outputs) -> Result<()> {

@@ -220,7 +220,7 @@ impl Sink for Keep {
         Ok(())
     }
 
-    fn foreign_peak(&self, _bytes: u64) {}
+    fn foreign_peak_rss_bytes(&self, _bytes: u64) {}
 
     fn stopping(&self) -> bool {
         self.stop_at == Some(self.done.get())

@@ -46,6 +46,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "diagnostic",
             "digest",
             "disk",
+            "host",
             "hub",
             "lm",
             "rl",

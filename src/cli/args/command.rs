@@ -105,7 +105,7 @@ pub(in crate::cli) enum Command {
         vgh cache verify --read-data               whether every byte is as it was written\n  \
         vgh cache drop scores                      distrust a result\n  \
         vgh cache path scores.wide                 where its bytes are")]
-    Cache(Deferred<Cache>),
+    Cache(Cache),
     /// Say what a run does now, or how the last one ended
     #[command(
         after_help = "Exit codes: 0 told, however the run ended; 2 there is no such run or no cache.\n\n\

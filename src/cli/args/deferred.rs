@@ -24,6 +24,10 @@ impl<T: FromArgMatches> FromArgMatches for Deferred<T> {
         T::from_arg_matches(matches).map(Deferred)
     }
 
+    fn from_arg_matches_mut(matches: &mut ArgMatches) -> Result<Self, Error> {
+        T::from_arg_matches_mut(matches).map(Deferred)
+    }
+
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), Error> {
         self.0.update_from_arg_matches(matches)
     }
@@ -31,22 +35,26 @@ impl<T: FromArgMatches> FromArgMatches for Deferred<T> {
 
 impl<T: Args> Args for Deferred<T> {
     fn augment_args(command: Command) -> Command {
-        command.defer(|command| titled(command, T::augment_args))
+        command.defer(|command| worded(command, T::augment_args))
     }
 
     fn augment_args_for_update(command: Command) -> Command {
-        command.defer(|command| titled(command, T::augment_args_for_update))
+        command.defer(|command| worded(command, T::augment_args_for_update))
     }
 }
 
-/// The arguments, below what the command is said to be: groups of arguments have
-/// words of their own, which would take that place.
-fn titled(command: Command, arguments: fn(Command) -> Command) -> Command {
+/// Adds arguments, and leaves the words that the command has: groups of arguments
+/// have words of their own, which would take that place, since they come later here.
+fn worded(command: Command, arguments: fn(Command) -> Command) -> Command {
     let kept = |text: Option<&StyledStr>| match text {
         Some(text) => Resettable::Value(text.clone()),
         None => Resettable::Reset,
     };
     let about = kept(command.get_about());
     let long_about = kept(command.get_long_about());
-    arguments(command).about(about).long_about(long_about)
+    let after_help = kept(command.get_after_help());
+    arguments(command)
+        .about(about)
+        .long_about(long_about)
+        .after_help(after_help)
 }

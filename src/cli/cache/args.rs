@@ -3,7 +3,10 @@ use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, Subcommand};
 
-use crate::cli::cache::amount::{parse_bytes, parse_duration};
+use crate::cli::{
+    args::Deferred,
+    cache::amount::{parse_bytes, parse_duration},
+};
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Cache {
@@ -27,7 +30,7 @@ pub(super) enum Command {
         vgh cache ls                           by kind\n  \
         vgh cache ls pipelines/first.toml      by stage of this pipeline\n  \
         vgh cache ls --long                    each record with its key")]
-    Ls(Ls),
+    Ls(Deferred<Ls>),
     /// Remove what nothing needs any more
     ///
     /// Without rules only garbage goes: bytes that no record names, what dead processes left,
@@ -44,7 +47,7 @@ pub(super) enum Command {
         vgh cache gc -n pipelines/first.toml          what would go if only its results stayed\n  \
         vgh cache gc --older-than 30d\n  \
         vgh cache gc --max-size 20GiB")]
-    Gc(Gc),
+    Gc(Deferred<Gc>),
     /// Check that records and bytes are whole; exit code 4 if not
     #[command(
         after_help = "Exit codes: 0 whole; 4 damaged, also where --repair has just mended it.\n\n\
@@ -53,7 +56,7 @@ pub(super) enum Command {
         vgh cache verify --read-data      every byte, by its digest\n  \
         vgh cache verify --repair"
     )]
-    Verify(Verify),
+    Verify(Deferred<Verify>),
     /// Retire distrusted results, so that the next run makes them anew
     ///
     /// The record moves to `quarantine/` in the cache; nothing else is changed.
@@ -61,7 +64,7 @@ pub(super) enum Command {
         vgh cache drop headroom@step=25\n  \
         vgh cache drop pipelines/first.toml scores\n  \
         vgh cache drop 4cef497aeb93            a key, as `vgh cache ls --long` prints it")]
-    Drop(Drop),
+    Drop(Deferred<Drop>),
     /// Print where the cache is, or where the bytes of a result are
     ///
     /// A result that is a folder has one line for each file. The files are named by their
@@ -70,7 +73,7 @@ pub(super) enum Command {
         vgh cache path                                     the cache\n  \
         vgh cache path scores.wide                         one output\n  \
         vgh cache path ladder.checkpoint@step=25 --json    the files of a folder, named")]
-    Path(Path),
+    Path(Deferred<Path>),
 }
 
 #[derive(Debug, Args)]

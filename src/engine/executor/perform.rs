@@ -5,7 +5,6 @@
 use std::{
     cell::{Cell, RefCell},
     collections::BTreeMap,
-    io::Read as _,
     panic::{AssertUnwindSafe, catch_unwind},
     path::PathBuf,
     time::{Duration, Instant},
@@ -43,7 +42,7 @@ pub fn perform(
         emit,
         lap: RefCell::new(Lap::begin()),
         told: Cell::new(None),
-        foreign_peak: Cell::new(None),
+        foreign_peak_rss_bytes: Cell::new(None),
     };
     let result = catch_unwind(AssertUnwindSafe(|| attempt.run(kinds, held)));
     let report = match result {
@@ -109,8 +108,8 @@ struct Attempt<'a> {
     lap: RefCell<Lap>,
     /// When progress was last told; the pipe is for results.
     told: Cell<Option<Instant>>,
-    /// The largest memory of a foreign program.
-    foreign_peak: Cell<Option<u64>>,
+    /// The most memory of a foreign program, where it is known.
+    foreign_peak_rss_bytes: Cell<Option<u64>>,
 }
 
 impl Attempt<'_> {
@@ -161,8 +160,8 @@ impl Attempt<'_> {
     fn usage(&self) -> Usage {
         let peak = match &self.task.foreign {
             // This process only waited.
-            Some(_) => self.foreign_peak.get(),
-            None => peak_rss_bytes(),
+            Some(_) => self.foreign_peak_rss_bytes.get(),
+            None => host::peak_rss_bytes(),
         };
         self.lap.borrow().usage(self.task, peak)
     }
@@ -272,8 +271,9 @@ impl Sink for Attempt<'_> {
         Ok(())
     }
 
-    fn foreign_peak(&self, bytes: u64) {
-        self.foreign_peak.update(|peak| peak.max(Some(bytes)));
+    fn foreign_peak_rss_bytes(&self, bytes: u64) {
+        self.foreign_peak_rss_bytes
+            .update(|peak| peak.max(Some(bytes)));
     }
 
     fn stopping(&self) -> bool {
@@ -307,19 +307,6 @@ fn recorded(foreign: &Foreign) -> BTreeMap<String, String> {
             (name.clone(), value.to_owned())
         })
         .collect()
-}
-
-/// High-water mark of this process's memory, in bytes. Not from `getrusage`,
-/// which counts what the process was before it became this program.
-fn peak_rss_bytes() -> Option<u64> {
-    let mut status = [0; 1 << 13];
-    let read = std::fs::File::open("/proc/self/status").and_then(|mut file| file.read(&mut status));
-    let status = std::str::from_utf8(&status[..read.ok()?]).ok()?;
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmHWM:"))?;
-    let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-    Some(kib * 1024)
 }
 
 /// The widest vector instructions that the matrix product may choose: results

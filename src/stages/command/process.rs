@@ -49,7 +49,7 @@ pub(super) fn run(
     group.signal(libc::SIGKILL);
     let ended = child.wait().with_context(|| format!("wait for `{name}`"))?;
     if let Some(bytes) = ended.peak_rss_bytes {
-        context.sink.foreign_peak(bytes);
+        context.foreign_peak_rss_bytes(bytes);
     }
     let stopped = heard?;
     let left = orphans::kill_strays(&BTreeSet::new());

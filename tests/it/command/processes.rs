@@ -229,9 +229,8 @@ fn found_out(did: &Did) {
     );
 }
 
-/// That of the worker, which only waits, says nothing of the command.
 #[test]
-fn the_memory_of_a_command_is_recorded_its_own_processes_included() {
+fn the_memory_of_the_largest_process_of_a_command_is_recorded() {
     let peak_of = |shell: &str| {
         let text =
             format!("[stages.s]\nkind = 'command'\nshell = '{shell}'\noutputs = {{ a = 'a' }}\n");
@@ -244,6 +243,6 @@ fn the_memory_of_a_command_is_recorded_its_own_processes_included() {
         large.is_some_and(|bytes| (200_000_000..1_000_000_000).contains(&bytes)),
         "{large:?}"
     );
-    let small = peak_of(": > a");
-    assert!(small.is_none_or(|bytes| bytes < 100_000_000), "{small:?}");
+    // The worker, which only waits, has more.
+    assert_eq!(peak_of(": > a"), None);
 }

@@ -11,12 +11,20 @@ fn bash_takes_its_completions() {
     let output = Project::empty().vgh(&["completions", "bash"]);
     assert_eq!(output.status.code(), Some(0));
     let text = String::from_utf8(output.stdout.clone()).unwrap();
+    let subcommand = |words: &[&str]| {
+        let plain = format!("vgh__{}", words.join("__"));
+        text.contains(&plain)
+            || text.contains(&format!("vgh__subcmd__{}", words.join("__subcmd__")))
+    };
     for command in ["run", "status", "graph", "completions"] {
-        assert!(
-            text.contains(&format!("vgh__{command}"))
-                || text.contains(&format!("vgh__subcmd__{command}")),
-            "{command}"
-        );
+        assert!(subcommand(&[command]), "{command}");
+    }
+    for command in ["ls", "gc", "verify", "drop", "path"] {
+        assert!(subcommand(&["cache", command]), "{command}");
+        assert!(subcommand(&["help", "cache", command]), "{command}");
+    }
+    for option in ["--keep-going", "--older-than", "--read-data", "--all"] {
+        assert!(text.contains(option), "{option}");
     }
     let mut bash = Command::new("bash")
         .arg("-n")
