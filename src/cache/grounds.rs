@@ -1,11 +1,6 @@
 //! What a proof stands on: the files that a result rests on, and what `stat`
 //! said of each. Decides nothing (see `proof`).
-use std::{
-    borrow::Cow,
-    fs::{self, Metadata},
-    ops::Range,
-    path::Path,
-};
+use std::{borrow::Cow, fs, ops::Range, path::Path};
 
 use crate::cache::{
     blob::{Content, Form},
@@ -41,7 +36,10 @@ impl<'a> Grounds<'a> {
     /// A file of the cache, or a copy that was made of one: as it is now.
     pub fn file(&mut self, root: &Path, path: &Path) {
         match fs::symlink_metadata(path) {
-            Ok(found) => self.add_file(path.strip_prefix(root).unwrap_or(path), stamp(&found)),
+            Ok(found) => {
+                let name = path.strip_prefix(root).unwrap_or(path);
+                self.add_file(name, told(&Stamp::of(&found)));
+            }
             Err(_) => self.doubtful = true,
         }
     }
@@ -132,13 +130,9 @@ fn last_own<'p, T: ToOwned<Owned: Default> + ?Sized>(
     pieces[last].to_mut()
 }
 
-pub(super) fn stamp(found: &Metadata) -> Told {
-    told(&Stamp::of(found))
-}
-
 /// Inode numbers and times of change tell a file that was put back from one
 /// that was never touched. Not the device: its number may change with a boot.
-fn told(stamp: &Stamp) -> Told {
+pub(super) fn told(stamp: &Stamp) -> Told {
     let mut told = UNTOLD;
     let parts = [
         stamp.inode.to_le_bytes(),

@@ -27,6 +27,7 @@ mod index_whole;
 mod lease;
 mod live;
 mod name;
+mod near;
 mod pin;
 mod proof;
 mod proof_file;

@@ -20,7 +20,8 @@ use anyhow::Result;
 
 use crate::{
     cache::{
-        grounds::{Grounds, TOLD, Told, stamp},
+        grounds::{Grounds, TOLD, Told, told},
+        near::Near,
         proof_file::{CHECKED, Head, LENGTH, Pieces, encode},
         proof_lines::{Lines, is_lines, lines_of, stamped},
         publish::ensure_dir,
@@ -221,29 +222,21 @@ impl Proof {
     /// Looks at everything; false where a file of the cache or a copy moved, or
     /// a file outside is gone.
     fn look(&mut self, root: &Path) -> bool {
-        let root = root.as_os_str().to_str().unwrap_or_default();
-        let mut path = String::with_capacity(256);
+        let mut near = Near::to(root);
         for file in &self.files {
-            let file = &self.text[file.clone()];
-            path.clear();
-            if !file.starts_with('/') {
-                path.push_str(root);
-                path.push('/');
-            }
-            path.push_str(file);
-            match fs::symlink_metadata(&path) {
-                Ok(found) => self.told.push(stamp(&found)),
-                Err(_) => return false,
+            match near.lstat(&self.text[file.clone()]) {
+                Some(found) => self.told.push(told(&found)),
+                None => return false,
             }
         }
         if Checksum::of(self.told.as_flattened()) != self.head.stamps {
             return false;
         }
-        for (i, (outside, told)) in self.outside.iter().zip(&self.told_outside).enumerate() {
-            match fs::metadata(&self.text[outside.path.clone()]) {
-                Ok(found) if stamp(&found) == *told => {}
-                Ok(_) => self.moved.push(i),
-                Err(_) => return false,
+        for (i, (outside, before)) in self.outside.iter().zip(&self.told_outside).enumerate() {
+            match near.stat(&self.text[outside.path.clone()]) {
+                Some(found) if told(&found) == *before => {}
+                Some(_) => self.moved.push(i),
+                None => return false,
             }
         }
         true

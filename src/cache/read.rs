@@ -57,7 +57,6 @@ pub(super) struct Stamp {
 
 impl Stamp {
     pub(super) fn of(found: &Metadata) -> Stamp {
-        let ns = |seconds: i64, rest: i64| seconds.saturating_mul(1_000_000_000) + rest;
         Stamp {
             device: found.dev(),
             inode: found.ino(),
@@ -66,6 +65,24 @@ impl Stamp {
             changed_ns: ns(found.ctime(), found.ctime_nsec()),
         }
     }
+
+    #[cfg_attr(
+        target_os = "linux",
+        expect(clippy::unnecessary_cast, reason = "others number devices in 32 bits")
+    )]
+    pub(super) fn of_stat(found: &libc::stat) -> Stamp {
+        Stamp {
+            device: found.st_dev as u64,
+            inode: found.st_ino,
+            size: found.st_size as u64,
+            modified_ns: ns(found.st_mtime, found.st_mtime_nsec),
+            changed_ns: ns(found.st_ctime, found.st_ctime_nsec),
+        }
+    }
+}
+
+fn ns(seconds: i64, rest: i64) -> i64 {
+    seconds.saturating_mul(1_000_000_000) + rest
 }
 
 impl Cache {
